@@ -1,0 +1,54 @@
+package validation
+
+import (
+	"log/slog"
+	"unique"
+)
+
+const redacted = "[redacted]"
+
+// Secret is a signing key, an auth token or an API secret. However it is
+// printed, logged or encoded, on its own or inside another value, it does not show;
+// only Reveal gives it. Secrets of the same value are equal (==).
+type Secret struct {
+	// A handle and not a string: fmt calls no method on an unexported field, and
+	// would print a string, where of a handle it prints an address.
+	handle unique.Handle[string]
+}
+
+// NewSecret wraps value.
+func NewSecret(value string) Secret {
+	if value == "" {
+		return Secret{}
+	}
+	return Secret{handle: unique.Make(value)}
+}
+
+// Reveal returns the secret itself, for the one call that needs it.
+func (s Secret) Reveal() string {
+	if s.IsZero() {
+		return ""
+	}
+	return s.handle.Value()
+}
+
+// IsZero reports whether there is no secret.
+func (s Secret) IsZero() bool { return s == Secret{} }
+
+// String implements fmt.Stringer without the secret.
+func (s Secret) String() string { return redacted }
+
+// GoString implements fmt.GoStringer without the secret.
+func (s Secret) GoString() string { return redacted }
+
+// LogValue implements slog.LogValuer without the secret.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText implements encoding.TextMarshaler without the secret.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// UnmarshalText takes text as the secret.
+func (s *Secret) UnmarshalText(text []byte) error {
+	*s = NewSecret(string(text))
+	return nil
+}
