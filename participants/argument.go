@@ -1,0 +1,49 @@
+package participants
+
+import "github.com/rollcall-events/rollcall/validation"
+
+// argument is a SID to ask for. An identifier that was converted instead of parsed could name
+// another resource ("..") or none, so it is checked again before it enters a path.
+type argument struct {
+	name   string
+	value  validation.SID
+	prefix validation.Prefix
+}
+
+// checkArguments returns an *Error for those that are malformed. An empty service is no service.
+func checkArguments(operation string, arguments ...argument) error {
+	var problems validation.Problems
+	for _, a := range arguments {
+		if a.name == "service" && a.value == "" {
+			continue
+		}
+		if !validation.IsSID(string(a.value), a.prefix) {
+			problems = append(problems, validation.Problem{Field: a.name, Rule: "sid=" + string(a.prefix)})
+		}
+	}
+	return argumentError(operation, problems)
+}
+
+// v2Argument is a v2 identifier to ask for.
+type v2Argument struct {
+	name  string
+	value validation.V2ID
+}
+
+// checkV2Arguments returns an *Error for those that are malformed.
+func checkV2Arguments(operation string, arguments ...v2Argument) error {
+	var problems validation.Problems
+	for _, a := range arguments {
+		if _, err := validation.ParseV2ID(string(a.value)); err != nil {
+			problems = append(problems, validation.Problem{Field: a.name, Rule: "v2id"})
+		}
+	}
+	return argumentError(operation, problems)
+}
+
+func argumentError(operation string, problems validation.Problems) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	return &Error{Failure: FailureArgument, Operation: operation, Problems: problems}
+}

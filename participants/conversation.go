@@ -1,0 +1,63 @@
+package participants
+
+import "github.com/rollcall-events/rollcall/validation"
+
+// conversationPage decodes a page of the v1 list. Every field may be null; only without sid and
+// meta a page is of no use.
+func conversationPage(want asked) func([]byte, *report) page {
+	return func(body []byte, r *report) page {
+		r.api = Conversations
+		whole := newDocument(body, r)
+		if whole.fields == nil {
+			return page{}
+		}
+		found := participantsOf(whole, func(o object) Participant { return conversationParticipant(o, want) })
+		return page{participants: found, next: nextPageURL(whole)}
+	}
+}
+
+// maxIdentity is the number of characters that the page allows an identity.
+const maxIdentity = 256
+
+func conversationParticipant(o object, want asked) Participant {
+	o.require("sid")
+	return Participant{
+		API:            Conversations,
+		ID:             o.sid("sid", validation.PrefixParticipant),
+		AccountID:      o.requested("account_sid", o.sid("account_sid", validation.PrefixAccount), want.account),
+		ConversationID: o.requested("conversation_sid", o.sid("conversation_sid", validation.PrefixConversation), want.conversation),
+		Identity:       o.max("identity", maxIdentity),
+		RoleSID:        o.sid("role_sid", validation.PrefixRole),
+		Attributes:     o.jsonText("attributes"),
+		Addresses:      messagingBinding(o),
+		LastRead:       lastRead(o),
+		CreatedAt:      o.time("date_created"),
+		UpdatedAt:      o.time("date_updated"),
+		URL:            o.uri("url"),
+		Extra:          o.rest(UnexpectedParticipantField),
+	}
+}
+
+// messagingBinding returns the one address of a participant who is reached by message; none of who chats.
+func messagingBinding(o object) []Address {
+	raw := o.raw("messaging_binding")
+	if raw == nil {
+		return nil
+	}
+	binding := newObject(o.name("messaging_binding"), raw, o.report)
+	return []Address{{
+		Channel:          binding.plain("type"),
+		Address:          binding.plain("address"),
+		ProxyAddress:     binding.plain("proxy_address"),
+		ProjectedAddress: binding.plain("projected_address"),
+		Extra:            binding.rest(UnexpectedAddressField),
+	}}
+}
+
+func lastRead(o object) *LastRead {
+	read := LastRead{MessageIndex: o.integer("last_read_message_index"), Timestamp: o.plain("last_read_timestamp")}
+	if read == (LastRead{}) {
+		return nil
+	}
+	return &read
+}

@@ -1,0 +1,97 @@
+package participants
+
+import (
+	"context"
+	"errors"
+	"net/url"
+)
+
+const (
+	maxConversationPages = 10 // of 100: a v1 conversation has at most 1,000 participants
+	maxPages             = 20 // of 1,000, or of the default of 50 for 1,000 participants
+)
+
+// listing is a list to be read, page by page.
+type listing struct {
+	operation string
+	cred      Credentials
+	query     url.Values // of the first page
+	maxPages  int
+	decode    func(body []byte, r *report) page
+	follow    func(list *url.URL, first url.Values, next string) (url.Values, error)
+}
+
+// page is one page of a list. Next is what the API gave to reach the one after it, "" for none.
+type page struct {
+	participants []Participant
+	next         string
+}
+
+// list reads every page of l at target, in order. A participant that an earlier page held already is
+// dropped, since the list may have changed meanwhile; within a page nothing is. A full last page may name one
+// more, which is read to see that it is empty and the last.
+func (c *Client) list(ctx context.Context, l listing, target *url.URL) ([]Participant, error) {
+	all := []Participant{}
+	held := make(map[string]struct{})
+	asked := make(map[string]struct{})
+	query := l.query
+	for number := 1; ; number++ {
+		encoded := query.Encode()
+		if _, again := asked[encoded]; again {
+			return nil, l.refuse("it was read already")
+		}
+		asked[encoded] = struct{}{}
+
+		p, err := c.readPage(ctx, l, withQuery(target, encoded))
+		if err != nil {
+			return nil, err
+		}
+		if number > l.maxPages && (len(p.participants) > 0 || p.next != "") {
+			return nil, l.refuse("the list has more pages than it may")
+		}
+		all = appendNew(all, p.participants, held)
+		if p.next == "" {
+			return all, nil
+		}
+		if query, err = l.follow(target, l.query, p.next); err != nil {
+			return nil, l.refuse(err.Error())
+		}
+	}
+}
+
+// readPage makes the call for one page and checks what it holds.
+func (c *Client) readPage(ctx context.Context, l listing, target *url.URL) (page, error) {
+	a, err := c.get(ctx, l.operation, l.cred, target)
+	if err != nil {
+		return page{}, err
+	}
+	r := report{unexpected: c.onUnexpected}
+	p := l.decode(a.body, &r)
+	if len(r.problems) > 0 {
+		return page{}, a.broken(l.operation, r.problems)
+	}
+	return p, nil
+}
+
+func (l listing) refuse(why string) error {
+	return &Error{Failure: FailurePaging, Operation: l.operation, Err: errors.New(why)}
+}
+
+func withQuery(target *url.URL, encoded string) *url.URL {
+	u := *target
+	u.RawQuery = encoded
+	return &u
+}
+
+// appendNew appends those of next that are not in held, and then holds them too.
+func appendNew(all, next []Participant, held map[string]struct{}) []Participant {
+	for _, p := range next {
+		if _, ok := held[p.ID]; !ok {
+			all = append(all, p)
+		}
+	}
+	for _, p := range next {
+		held[p.ID] = struct{}{}
+	}
+	return all
+}

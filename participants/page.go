@@ -1,0 +1,83 @@
+package participants
+
+import (
+	"encoding/json"
+	"fmt"
+	"unicode/utf8"
+)
+
+// maxDepth bounds how deeply an answer's values nest: encoding/json refuses to write what nests deeper than
+// 10,000, and what is passed on is put into further objects.
+const maxDepth = 512
+
+// asked is what an answer has to be about. What is empty was not asked for.
+type asked struct {
+	account      string
+	conversation string
+	interaction  string
+	channel      string
+	participant  string
+}
+
+// newDocument returns the whole of body as an object, or one with no fields when body cannot be believed.
+func newDocument(body []byte, r *report) object {
+	switch {
+	case !utf8.Valid(body):
+		r.problem("body", "utf8")
+	case tooDeep(body):
+		r.problem("body", fmt.Sprintf("depth=%d", maxDepth))
+	case !json.Valid(body): // white space apart, nothing may follow the value
+		r.problem("body", "json")
+	default:
+		o := newObject("body", body, r)
+		o.path = ""
+		return o
+	}
+	return object{report: r}
+}
+
+// tooDeep reports whether JSON text nests deeper than maxDepth. It need not be valid.
+func tooDeep(text []byte) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}
+
+// participantsOf decodes each item of the answer's list.
+func participantsOf(whole object, decode func(object) Participant) []Participant {
+	whole.require("participants")
+	items := whole.array("participants")
+	all := make([]Participant, 0, len(items))
+	for i, item := range items {
+		if whole.report.full() {
+			break
+		}
+		all = append(all, decode(newObject(fmt.Sprintf("participants[%d]", i), item, whole.report)))
+	}
+	return all
+}
+
+// nextPageURL returns the v1 and Flex link to the next page. Without meta there would be no telling
+// whether the list is whole.
+func nextPageURL(whole object) string {
+	whole.require("meta")
+	raw := whole.raw("meta")
+	if raw == nil {
+		return ""
+	}
+	return newObject("meta", raw, whole.report).plain("next_page_url")
+}

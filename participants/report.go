@@ -1,0 +1,38 @@
+package participants
+
+import "github.com/rollcall-events/rollcall/validation"
+
+// maxProblems bounds what an Error carries: a page of 1,000 broken participants needs no 1,000 lines.
+const maxProblems = 20
+
+// report collects what is noticed while one answer is decoded. The rules that a problem may name are:
+//
+//	required              absent or null, though it must be there
+//	not_null              null, though its page does not let it be
+//	object, array, string, integer
+//	                      another type of JSON value
+//	sid=XX, v2id          not an identifier of that form
+//	max=256               too many characters
+//	requested       another resource's than the one that was asked for
+//	jsontext              a string that does not hold structurally valid JSON
+//	rfc3339, uri          not a date-time, not an absolute URI
+//	json, utf8, depth=512 the body is not JSON, not UTF-8, or nested too deeply to be passed on
+type report struct {
+	api        API
+	problems   validation.Problems
+	unexpected func(api API, field string)
+}
+
+func (r *report) problem(field, rule string) {
+	if !r.full() {
+		r.problems = append(r.problems, validation.Problem{Field: field, Rule: rule})
+	}
+}
+
+func (r *report) full() bool { return len(r.problems) >= maxProblems }
+
+func (r *report) notice(field string) {
+	if r.unexpected != nil {
+		r.unexpected(r.api, field)
+	}
+}

@@ -1,0 +1,98 @@
+package participants
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+	"time"
+)
+
+// newHTTPClient returns the client that is used when none is given. Its time limit is a backstop
+// for callers whose context has no deadline.
+func newHTTPClient() *http.Client {
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Client{
+		Timeout: 30 * time.Second,
+		Transport: &http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			DialContext:            dialer.DialContext,
+			ForceAttemptHTTP2:      true,
+			MaxIdleConnsPerHost:    64, // the default of 2 would dial anew for most concurrent calls
+			IdleConnTimeout:        90 * time.Second,
+			TLSHandshakeTimeout:    10 * time.Second,
+			MaxResponseHeaderBytes: 256 << 10,
+		},
+	}
+}
+
+// withoutRedirects returns a copy of client that gives a redirect back as the answer it is, and
+// keeps no cookies: credentials and state stay with the host and the call that they belong to.
+func withoutRedirects(client *http.Client) *http.Client {
+	c := *client
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c.Jar = nil
+	return &c
+}
+
+// transportError is the *Error for a request that got no answer.
+func transportError(ctx context.Context, operation string, err error) *Error {
+	return &Error{Failure: FailureTransport, Operation: operation, Err: transportCause(ctx, err)}
+}
+
+// cause is why there was no answer, in words of our own: net/http's repeat the URL and, for a malformed
+// answer, what the server sent. The error itself can still be told by errors.Is and errors.As.
+type cause struct {
+	text string
+	err  error
+}
+
+func (c *cause) Error() string { return c.text }
+func (c *cause) Unwrap() error { return c.err }
+
+// transportCause describes err. The context's own error is added when it has one, since net/http
+// gives the cause of a cancellation in its stead.
+func transportCause(ctx context.Context, err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+		err = errors.Join(ctx.Err(), err)
+	}
+	return &cause{text: describe(err), err: err}
+}
+
+func describe(err error) string {
+	var (
+		timeout     net.Error
+		dns         *net.DNSError
+		certificate *tls.CertificateVerificationError
+		op          *net.OpError
+	)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return context.Canceled.Error()
+	case errors.Is(err, context.DeadlineExceeded):
+		return context.DeadlineExceeded.Error()
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return "timed out"
+	case errors.As(err, &dns):
+		return "host name not resolved"
+	case errors.As(err, &certificate):
+		return "certificate not trusted"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "connection reset"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "cut short"
+	case errors.As(err, &op):
+		return "network failure on " + op.Op
+	}
+	return "malformed answer"
+}
