@@ -1,0 +1,103 @@
+package events
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+
+	"github.com/rollcall-events/rollcall/validation"
+)
+
+// problems collects what is wrong with one value.
+type problems validation.Problems
+
+func (p *problems) unless(ok bool, field, rule string) {
+	if !ok {
+		*p = append(*p, validation.Problem{Field: field, Rule: rule})
+	}
+}
+
+// problems returns why e cannot be believed.
+func (e Event) problems() validation.Problems {
+	kind := e.row()
+	p := e.form()
+	p.unless(e.PreAction == kind.Pre || !kind.known(), "pre_action", "matches kind")
+	p.unless(e.Account != "" || kind.Lookup == LookupNone, "account_sid", "required")
+	malformed := e.Refs.malformed()
+	p = append(p, malformed...)
+	return append(validation.Problems(p), e.Refs.missing(kind, malformed)...)
+}
+
+// form returns what is wrong with e whatever its kind requires.
+func (e Event) form() problems {
+	var p problems
+	p.unless(isID(e.ID), "id", "id")
+	p.unless(knownAPI(e.API), "api", "oneof=conversations flex orchestrator")
+	p.unless(isWord(e.Resource), "resource", "token")
+	p.unless(isWord(e.Action), "action", "token")
+	p.unless(e.Name != "", "name", "required")
+	p.unless(len(e.Name) <= MaxName, "name", "max=128")
+	p.unless(knownAPI(e.Feed.api()), "feed", "oneof=conversations flex orchestrator event-streams")
+	p.unless(isAccount(e.Account), "account_sid", "sid=AC")
+	p.unless(!e.ReceivedAt.IsZero(), "received_at", "required")
+	p.unless(isObject(e.Payload), "payload", "object")
+	p.unless(e.Envelope == nil || isObject(e.Envelope), "envelope", "object")
+	p.unless(e.ReplayOf == "" || isID(e.ReplayOf), "replay_of", "id")
+	return p
+}
+
+func isAccount(sid validation.SID) bool {
+	if sid == "" {
+		return true
+	}
+	_, err := validation.ParseSID(string(sid), "AC")
+	return err == nil
+}
+
+func isObject(raw json.RawMessage) bool {
+	return bytes.HasPrefix(raw, []byte("{")) && json.Valid(raw)
+}
+
+// problems returns why r is no roster.
+func (r Roster) problems() validation.Problems {
+	var p problems
+	p.unless(slices.Contains(rosterStatuses(), r.Status), "roster.status", "oneof=resolved gone not_needed")
+	p.unless(slices.Contains(lookups(), r.Lookup), "roster.lookup", "oneof=none conversation channel participants v2-conversation")
+	return validation.Problems(p)
+}
+
+func rosterStatuses() []RosterStatus {
+	return []RosterStatus{RosterResolved, RosterGone, RosterNotNeeded}
+}
+
+func lookups() []Lookup {
+	return []Lookup{LookupNone, LookupConversation, LookupChannel, LookupParticipants, LookupV2}
+}
+
+// problems returns why d is no dead letter.
+func (d DeadLetter) problems() validation.Problems {
+	var p problems
+	p.unless(isID(d.ID), "id", "id")
+	p.unless(slices.Contains(Reasons(), d.Reason), "reason", "oneof")
+	p.unless(!d.FailedAt.IsZero(), "failed_at", "required")
+	p.unless(d.Feed == "" || knownAPI(d.Feed.api()), "feed", "oneof=conversations flex orchestrator event-streams")
+	p.unless(isAccount(d.Account), "account_sid", "sid=AC")
+	if d.Event != nil {
+		e := *d.Event
+		e.ID = d.ID
+		p = append(append(p, e.form()...), e.Refs.malformed()...)
+	}
+	return validation.Problems(p)
+}
+
+// identified is d with an ID.
+func (d DeadLetter) identified() DeadLetter {
+	switch {
+	case d.ID != "":
+	case d.Event != nil:
+		d.ID = d.Event.ID
+	default:
+		d.ID = digest(d.Body)
+	}
+	return d
+}

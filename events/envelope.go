@@ -1,0 +1,159 @@
+package events
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+
+	"github.com/rollcall-events/rollcall/participants"
+	"github.com/rollcall-events/rollcall/validation"
+)
+
+// The envelope of every stage is a CloudEvents 1.0 event in structured JSON mode:
+// id is the event's ID, type is "events.rollcall.<stage>.<api>.<resource>.<action>", source is
+// "/twilio/<account>/<api>", subject is the key, time is OccurredAt or else ReceivedAt,
+// dataschema names the embedded schema, and data is the Event, Enriched or DeadLetter.
+//
+// The encoders refuse what the decoders would. A decoder also takes what a newer version of
+// the same schema writes: fields that it does not know, and a resource or an action that is in no row of its table.
+
+// ContentType is the media type of every message.
+const ContentType = "application/cloudevents+json"
+
+const typePrefix = "events.rollcall."
+
+// EncodeRaw returns e's envelope at StageRaw. The error wraps validation.Problems.
+func EncodeRaw(e Event) ([]byte, error) {
+	b, err := encode(StageRaw, e, e, e.problems())
+	if err != nil {
+		return nil, fmt.Errorf("encode raw event: %w", err)
+	}
+	return b, nil
+}
+
+// DecodeRaw reads what EncodeRaw wrote, checking it again. The error wraps
+// validation.Problems: it names the field and the rule, never a value.
+func DecodeRaw(b []byte) (Event, error) {
+	var e Event
+	env, err := decode(b, StageRaw, &e)
+	if err != nil {
+		return Event{}, fmt.Errorf("decode raw event: %w", err)
+	}
+	e.ID = env.ID
+	if problems := append(env.mismatch(StageRaw, e), e.problems()...); len(problems) > 0 {
+		return Event{}, fmt.Errorf("decode raw event: %w", problems)
+	}
+	return e, nil
+}
+
+// EncodeEnriched returns e's envelope at StageEnriched. No participants is an empty list.
+// The error wraps validation.Problems.
+func EncodeEnriched(e Enriched) ([]byte, error) {
+	if e.Roster.Participants == nil {
+		e.Roster.Participants = []participants.Participant{}
+	}
+	b, err := encode(StageEnriched, e.Event, e, append(e.problems(), e.Roster.problems()...))
+	if err != nil {
+		return nil, fmt.Errorf("encode enriched event: %w", err)
+	}
+	return b, nil
+}
+
+// DecodeEnriched reads an enriched event. The error wraps validation.Problems: it names
+// the field and the rule, never a value.
+func DecodeEnriched(b []byte) (Enriched, error) {
+	var e Enriched
+	env, err := decode(b, StageEnriched, &e)
+	if err != nil {
+		return Enriched{}, fmt.Errorf("decode enriched event: %w", err)
+	}
+	e.ID = env.ID
+	problems := append(env.mismatch(StageEnriched, e.Event), e.problems()...)
+	if problems = append(problems, e.Roster.problems()...); len(problems) > 0 {
+		return Enriched{}, fmt.Errorf("decode enriched event: %w", problems)
+	}
+	if e.Roster.Participants == nil {
+		e.Roster.Participants = []participants.Participant{}
+	}
+	return e, nil
+}
+
+// EncodeDead returns d's envelope at StageDead. An empty ID becomes the event's, or else the digest of
+// the body. The error wraps validation.Problems.
+func EncodeDead(d DeadLetter) ([]byte, error) {
+	d = d.identified()
+	e := d.standIn()
+	e.ID = d.ID
+	b, err := encode(StageDead, e, d, d.problems())
+	if err != nil {
+		return nil, fmt.Errorf("encode dead letter: %w", err)
+	}
+	return b, nil
+}
+
+// DecodeDead reads a dead letter. Its event may lack what its kind requires: that may be why it is dead.
+// The error wraps validation.Problems: it names the field and the rule, never a value.
+func DecodeDead(b []byte) (DeadLetter, error) {
+	var d DeadLetter
+	env, err := decode(b, StageDead, &d)
+	if err != nil {
+		return DeadLetter{}, fmt.Errorf("decode dead letter: %w", err)
+	}
+	d.ID = env.ID
+	if d.Event != nil {
+		d.Event.ID = env.ID
+	}
+	e := d.standIn()
+	e.ID = d.ID
+	if problems := append(env.mismatch(StageDead, e), d.problems()...); len(problems) > 0 {
+		return DeadLetter{}, fmt.Errorf("decode dead letter: %w", problems)
+	}
+	return d, nil
+}
+
+// encode wraps data, which e describes, unless there are problems.
+func encode(stage Stage, e Event, data any, problems validation.Problems) ([]byte, error) {
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	encoded, err := marshal(data)
+	if err != nil {
+		return nil, validation.Problems{{Field: "data", Rule: "json"}}
+	}
+	ce := event.New()
+	ce.SetID(e.ID)
+	ce.SetType(e.envelopeType(stage))
+	ce.SetSource(e.envelopeSource())
+	ce.SetSubject(e.Key())
+	ce.SetTime(e.envelopeTime())
+	ce.SetDataSchema(SchemaURI(stage))
+	ce.SetDataContentType(event.ApplicationJSON)
+	ce.DataEncoded = encoded // SetData would make base64 of bytes
+	if err := ce.Validate(); err != nil {
+		return nil, fmt.Errorf("envelope: %w", err)
+	}
+	return ce.MarshalJSON()
+}
+
+func (e Event) envelopeType(stage Stage) string {
+	return typePrefix + string(stage) + "." + e.path()
+}
+
+func (e Event) envelopeSource() string {
+	account, api := string(e.Account), string(e.API)
+	if !isToken(account) {
+		account = nowhere
+	}
+	if !knownAPI(e.API) {
+		api = Unknown
+	}
+	return "/twilio/" + account + "/" + api
+}
+
+func (e Event) envelopeTime() time.Time {
+	if e.OccurredAt.IsZero() {
+		return e.ReceivedAt.UTC()
+	}
+	return e.OccurredAt.UTC()
+}

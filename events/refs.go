@@ -1,0 +1,163 @@
+package events
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-events/rollcall/participants"
+	"github.com/rollcall-events/rollcall/validation"
+)
+
+// reference is one SID of Refs: its json name, where it is, and Twilio's names for it.
+type reference struct {
+	name string
+	at   func(*Refs) *validation.SID
+	wire []string
+}
+
+// references are the SIDs of v1, Flex and Event Streams payloads.
+var references = []reference{
+	{"conversation_sid", func(r *Refs) *validation.SID { return &r.ConversationSID }, []string{"ConversationSid"}},
+	{"participant_sid", func(r *Refs) *validation.SID { return &r.ParticipantSID }, []string{"ParticipantSid"}},
+	{"message_sid", func(r *Refs) *validation.SID { return &r.MessageSID }, []string{"MessageSid"}},
+	{"user_sid", func(r *Refs) *validation.SID { return &r.UserSID }, []string{"UserSid"}},
+	{"role_sid", func(r *Refs) *validation.SID { return &r.RoleSID }, []string{"RoleSid"}},
+	{"chat_service_sid", func(r *Refs) *validation.SID { return &r.ChatServiceSID }, []string{"ChatServiceSid"}},
+	{"messaging_service_sid", func(r *Refs) *validation.SID { return &r.MessagingServiceSID }, []string{"MessagingServiceSid"}},
+	{"delivery_receipt_sid", func(r *Refs) *validation.SID { return &r.DeliveryReceiptSID }, []string{"DeliveryReceiptSid"}},
+	{"channel_message_sid", func(r *Refs) *validation.SID { return &r.ChannelMessageSID }, []string{"ChannelMessageSid"}},
+	{"interaction_sid", func(r *Refs) *validation.SID { return &r.InteractionSID }, []string{"InteractionSid"}},
+	{"channel_sid", func(r *Refs) *validation.SID { return &r.ChannelSID }, []string{"ChannelSid"}},
+	// The first is documented, the second seen.
+	{"instance_sid", func(r *Refs) *validation.SID { return &r.InstanceSID }, []string{"InstanceSid", "FlexInstanceSid"}},
+	{"task_sid", func(r *Refs) *validation.SID { return &r.TaskSID }, []string{"TaskSid"}},
+	{"media_channel_sid", func(r *Refs) *validation.SID { return &r.MediaChannelSID }, []string{"MediaChannelSid"}},
+}
+
+// refs returns the identifiers of m that are well formed, and what is wrong with the others, by json
+// name. Of an unknown type nothing is demanded: what it calls by a name that we know may be something else.
+func (m message) refs() (Refs, validation.Problems) {
+	var r Refs
+	var problems validation.Problems
+	if m.kind.API == participants.Orchestrator {
+		r.readV2(m.kind.Resource, m.resource)
+	} else {
+		problems = r.readSIDs(m.resource)
+	}
+	for _, p := range r.malformed() {
+		r.clear(p.Field)
+		problems = append(problems, p)
+	}
+	if !m.kind.known() {
+		return r, nil
+	}
+	return r, append(problems, r.missing(m.kind, problems)...)
+}
+
+// readSIDs takes the SIDs of a v1, Flex or Event Streams payload as they are.
+func (r *Refs) readSIDs(from fields) validation.Problems {
+	var problems validation.Problems
+	for _, ref := range references {
+		sid, _, ok := from.text(ref.wire...)
+		if !ok {
+			problems = append(problems, validation.Problem{Field: ref.name, Rule: "string"})
+		}
+		*ref.at(r) = validation.SID(sid)
+	}
+	return problems
+}
+
+// readV2 takes the identifiers of a v2 resource as they are. Its own id is what the event is about.
+func (r *Refs) readV2(resource string, from fields) {
+	id, conversation := v2ID(from, "id"), v2ID(from, "conversationId")
+	r.ConversationID = conversation
+	switch resource {
+	case "conversation":
+		r.ConversationID = cmp.Or(id, conversation)
+	case "participant":
+		r.addParticipant(id)
+	case "communication":
+		r.CommunicationID = id
+		r.addParticipant(v2ID(from.object("author"), "participantId"))
+		recipients, _ := from["recipients"].([]any)
+		for _, recipient := range recipients {
+			o, _ := recipient.(fields)
+			r.addParticipant(v2ID(o, "participantId"))
+		}
+	}
+}
+
+func v2ID(from fields, name string) validation.V2ID {
+	id, _, _ := from.text(name)
+	return validation.V2ID(id)
+}
+
+// addParticipant adds id once. An address that Twilio has no participant for yet has none.
+func (r *Refs) addParticipant(id validation.V2ID) {
+	if id != "" && !slices.Contains(r.ParticipantIDs, id) {
+		r.ParticipantIDs = append(r.ParticipantIDs, id)
+	}
+}
+
+// malformed returns the identifiers that are there and break their format.
+func (r *Refs) malformed() validation.Problems {
+	problems, _ := errors.AsType[validation.Problems](validation.Struct(r))
+	return problems
+}
+
+// missing returns what k requires, is not there, and is not among the problems already.
+func (r *Refs) missing(k Kind, problems validation.Problems) validation.Problems {
+	var missing validation.Problems
+	for _, name := range k.Requires {
+		reported := slices.ContainsFunc(problems, func(p validation.Problem) bool { return base(p.Field) == name })
+		if !reported && !r.has(name) {
+			missing = append(missing, validation.Problem{Field: name, Rule: "required"})
+		}
+	}
+	return missing
+}
+
+func (r *Refs) has(name string) bool {
+	switch name {
+	case "conversation_id":
+		return r.ConversationID != ""
+	case "communication_id":
+		return r.CommunicationID != ""
+	case "participant_ids":
+		return len(r.ParticipantIDs) > 0
+	}
+	sid := r.sid(name)
+	return sid != nil && *sid != ""
+}
+
+func (r *Refs) clear(field string) {
+	switch name := base(field); name {
+	case "conversation_id":
+		r.ConversationID = ""
+	case "communication_id":
+		r.CommunicationID = ""
+	case "participant_ids":
+		r.ParticipantIDs = nil
+	default:
+		if sid := r.sid(name); sid != nil {
+			*sid = ""
+		}
+	}
+}
+
+func (r *Refs) sid(name string) *validation.SID {
+	for _, ref := range references {
+		if ref.name == name {
+			return ref.at(r)
+		}
+	}
+	return nil
+}
+
+// base is a field's name without an index: "participant_ids" for "participant_ids[2]".
+func base(field string) string {
+	name, _, _ := strings.Cut(field, "[")
+	return name
+}

@@ -1,0 +1,143 @@
+package events_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/rollcall-events/rollcall/events"
+	"github.com/rollcall-events/rollcall/validation"
+)
+
+func TestParseInvalid(t *testing.T) {
+	message := "EventType=onMessageAdded&AccountSid=" + account
+	ids := "&ConversationSid=" + chat + "&MessageSid=IM0123456789abcdef0123456789abcdef"
+	tests := []struct {
+		name     string
+		delivery events.Delivery
+		problems string
+		subject  string
+	}{
+		{"no type", formDelivery(events.FeedConversations, "A=1"), "EventType: required", "conversations.unknown.unknown." + account},
+		{"empty body", formDelivery(events.FeedFlex, ""), "EventType: required", "flex.unknown.unknown." + account},
+		{"two types", formDelivery(events.FeedConversations, "EventType=a&EventType=b"), "EventType: string", "conversations.unknown.unknown." + account},
+		{"no v2 type", jsonDelivery(events.FeedOrchestrator, []byte(`{"EventType":"x"}`)), "eventType: required", "orchestrator.unknown.unknown." + account},
+		{"a v2 type that is a number", jsonDelivery(events.FeedOrchestrator, []byte(`{"eventType":1}`)), "eventType: string", "orchestrator.unknown.unknown." + account},
+		{
+			"nothing that it requires", formDelivery(events.FeedConversations, message),
+			"conversation_sid: required; message_sid: required", "conversations.message.added." + account,
+		},
+		{
+			"a malformed SID", formDelivery(events.FeedConversations, message+ids+"x"),
+			"message_sid: sid=IM", "conversations.message.added." + chat,
+		},
+		{
+			"a SID of another kind", formDelivery(events.FeedConversations, message+"&MessageSid=IM0123456789abcdef0123456789abcdef&ConversationSid="+user),
+			"conversation_sid: sid=CH", "conversations.message.added." + account,
+		},
+		{
+			"a malformed SID that it does not require", formDelivery(events.FeedConversations, message+ids+"&RoleSid=RL*"),
+			"role_sid: sid=RL", "conversations.message.added." + chat,
+		},
+		{
+			"two conversations", formDelivery(events.FeedConversations, message+ids+"&ConversationSid="+chat),
+			"conversation_sid: string", "conversations.message.added." + account,
+		},
+		{
+			"a malformed account", formDelivery(events.FeedConversations, "EventType=onMessageAdded&AccountSid=AC1"+ids),
+			"AccountSid: sid=AC", "conversations.message.added." + chat,
+		},
+		{
+			"two accounts", formDelivery(events.FeedConversations, message+ids+"&AccountSid="+account),
+			"AccountSid: string", "conversations.message.added." + chat,
+		},
+		{
+			"v2 without data", jsonDelivery(events.FeedOrchestrator, []byte(`{"eventType":"PARTICIPANT_ADDED","data":"x"}`)),
+			"conversation_id: required; participant_ids: required", "orchestrator.participant.added." + account,
+		},
+		{
+			"malformed v2 identifiers",
+			jsonDelivery(events.FeedOrchestrator, []byte(`{"eventType":"COMMUNICATION_CREATED","data":{"id":"a b","conversationId":"x.>","author":{"participantId":"*"},"accountId":"`+account+`"}}`)),
+			"conversation_id: v2id; communication_id: v2id; participant_ids[0]: v2id", "orchestrator.communication.created." + account,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := rejectOne(t, tt.delivery)
+			if l.Reason != events.ReasonInvalid || l.Problems.Error() != tt.problems {
+				t.Errorf("got %s: %s, want invalid: %s", l.Reason, l.Problems, tt.problems)
+			}
+			if got, want := l.Subject(), "rollcall.dead."+tt.subject; got != want {
+				t.Errorf("subject: got %s, want %s", got, want)
+			}
+			if b, err := events.EncodeDead(l); err != nil {
+				t.Error(err)
+			} else if _, err := events.DecodeDead(b); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestParseUnparseable(t *testing.T) {
+	deep := strings.Repeat("[", events.MaxDepth) + strings.Repeat("]", events.MaxDepth)
+	tests := []struct {
+		name     string
+		delivery events.Delivery
+		detail   string
+	}{
+		{"percent", formDelivery(events.FeedConversations, "EventType=%zz"), "malformed percent-encoding in a form"},
+		{"percent in a name", formDelivery(events.FeedConversations, "%=1"), "malformed percent-encoding in a form"},
+		{"bytes", formDelivery(events.FeedConversations, "EventType=onNew&Body=%ff"), "not valid UTF-8"},
+		{"fields", formDelivery(events.FeedFlex, strings.Repeat("a=b&", events.MaxFields)), "too many fields in a form"},
+		{"query", events.Delivery{Feed: events.FeedConversations, Method: http.MethodGet, Query: "EventType=%", Signer: []validation.SID{account}, ReceivedAt: received}, "malformed percent-encoding in a form"},
+		{"no JSON", jsonDelivery(events.FeedOrchestrator, nil), "malformed JSON"},
+		{"form for JSON", jsonDelivery(events.FeedOrchestrator, []byte("eventType=x")), "malformed JSON"},
+		{"cut", jsonDelivery(events.FeedOrchestrator, []byte(`{"eventType":"x"`)), "malformed JSON"},
+		{"cut in a list", jsonDelivery(events.FeedOrchestrator, []byte(`{"a":[1`)), "malformed JSON"},
+		{"cut in a name", jsonDelivery(events.FeedOrchestrator, []byte(`{"a`)), "malformed JSON"},
+		{"a number for a name", jsonDelivery(events.FeedOrchestrator, []byte(`{1:2}`)), "malformed JSON"},
+		{"more than one value", jsonDelivery(events.FeedOrchestrator, []byte(`{} {}`)), "malformed JSON"},
+		{"a key twice", jsonDelivery(events.FeedOrchestrator, []byte(`{"eventType":"x","data":{"id":"1","id":"2"}}`)), "a JSON object names one key twice"},
+		{"bytes in JSON", jsonDelivery(events.FeedOrchestrator, []byte("{\"eventType\":\"\xff\"}")), "not valid UTF-8"},
+		{"depth", jsonDelivery(events.FeedOrchestrator, []byte(`{"eventType":"x","data":`+deep+`}`)), "JSON nested too deeply"},
+		{"array for an object", jsonDelivery(events.FeedOrchestrator, []byte(`[]`)), "not a JSON object"},
+		{"text for an array", jsonDelivery(events.FeedEventStreams, []byte(`"x"`)), "not a JSON array of objects"},
+		{"no JSON for an array", jsonDelivery(events.FeedEventStreams, []byte(`x`)), "malformed JSON"},
+		{"batch", jsonDelivery(events.FeedEventStreams, []byte("["+strings.Repeat("{},", events.MaxBatch)+"{}]")), "too many CloudEvents in one body"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := rejectOne(t, tt.delivery)
+			if l.Reason != events.ReasonUnparseable || l.Detail != tt.detail {
+				t.Errorf("got %s: %s, want unparseable: %s", l.Reason, l.Detail, tt.detail)
+			}
+			want := tt.delivery.Body
+			if tt.delivery.Method == http.MethodGet {
+				want = []byte(tt.delivery.Query)
+			}
+			if string(l.Body) != string(want) || l.Event != nil {
+				t.Errorf("got body %q and event %v, want the body whole", l.Body, l.Event)
+			}
+			if l.Account != account || l.Feed != tt.delivery.Feed || !l.FailedAt.Equal(received) || l.ContentType != tt.delivery.ContentType {
+				t.Errorf("got %s, %s, %s, %s, want what the delivery says", l.Account, l.Feed, l.FailedAt, l.ContentType)
+			}
+			if again := rejectOne(t, tt.delivery); again.ID != l.ID {
+				t.Errorf("got the id %s, then %s, want the same for the same body", l.ID, again.ID)
+			}
+		})
+	}
+}
+
+func TestParseAtTheLimits(t *testing.T) {
+	deep := strings.Repeat("[", events.MaxDepth-1) + strings.Repeat("]", events.MaxDepth-1)
+	e := parseOne(t, jsonDelivery(events.FeedOrchestrator, []byte(`{"eventType":"x","data":`+deep+`}`)))
+	raw, err := events.EncodeRaw(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := events.DecodeRaw(raw); err != nil {
+		t.Error(err)
+	}
+	parseOne(t, formDelivery(events.FeedConversations, strings.Repeat("a=b&", events.MaxFields-1)+"EventType=onNew"))
+}
