@@ -1,0 +1,42 @@
+package settings
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/rollcall-events/rollcall/validation"
+)
+
+// cause is why a file could not be read, without its path, which the problem's setting already tells.
+func cause(err error) string {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err.Error()
+	}
+	return "it cannot be opened"
+}
+
+// fromFile puts the content of the file that setting_FILE names into secret, unless there is none. Surrounding
+// white space is not part of a secret: an editor puts it there.
+func fromFile(ps *Problems, setting, path string, secret *validation.Secret) {
+	if path == "" {
+		return
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		ps.Add(setting+"_FILE", "names a file that cannot be read ("+cause(err)+")", "correct the path or the file's permissions")
+		return
+	}
+	switch held := validation.NewSecret(strings.TrimSpace(string(content))); {
+	case held.IsZero():
+		ps.Add(setting+"_FILE", "names an empty file", "write the secret into it")
+	case strings.ContainsAny(held.Reveal(), " \t\r\n"):
+		ps.Add(setting+"_FILE", "names a file that holds more than one word", "write the secret alone into it")
+	case secret.IsZero() || *secret == held:
+		*secret = held
+	default:
+		ps.Add(setting+"_FILE", "holds another value than "+setting, "give one of the two")
+	}
+}

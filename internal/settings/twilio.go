@@ -1,0 +1,63 @@
+package settings
+
+import (
+	"log/slog"
+
+	"github.com/rollcall-events/rollcall/internal/credentials"
+	"github.com/rollcall-events/rollcall/participants"
+	"github.com/rollcall-events/rollcall/validation"
+)
+
+// Account is the Twilio account, or in a credentials file the accounts, that we work for.
+type Account struct {
+	SID             string            `name:"twilio-account-sid" group:"twilio" placeholder:"AC..." help:"Account that the auth token belongs to. Without it the token stands for whichever account a webhook names."`
+	AuthToken       validation.Secret `name:"twilio-auth-token" group:"twilio" hidden:"" help:"Auth token: it signs the webhooks, and calls the API unless an API key is given."`
+	AuthTokenFile   string            `name:"twilio-auth-token-file" group:"twilio" placeholder:"FILE" help:"File that holds TWILIO_AUTH_TOKEN, which itself can only be given in the environment."`
+	CredentialsFile string            `name:"credentials-file" group:"twilio" placeholder:"FILE" help:"File with several accounts and signing keys, instead of the settings above; it is read again when it changes."`
+}
+
+// check reads the files and says what is wrong. alone says that nothing else can stand in for the auth token.
+func (a *Account) check(alone bool) (ps Problems) {
+	fromFile(&ps, authToken, a.AuthTokenFile, &a.AuthToken)
+	if _, err := validation.ParseSID(a.SID, "AC"); a.SID != "" && err != nil {
+		ps.Add("TWILIO_ACCOUNT_SID", "is not an account SID", "give AC and 32 hexadecimal digits, as the Twilio console shows it")
+	}
+	switch {
+	case a.CredentialsFile != "" && !a.AuthToken.IsZero():
+		ps.Add("ROLLCALL_CREDENTIALS_FILE", "is given together with "+authToken, "give one of the two; the file can hold the token")
+	case a.CredentialsFile != "":
+		a.checkFile(&ps)
+	case a.AuthToken.IsZero() && a.AuthTokenFile == "" && alone:
+		ps.Add(authToken, "is not given", "set it in the environment, or name a file with "+authToken+"_FILE or ROLLCALL_CREDENTIALS_FILE")
+	}
+	return ps
+}
+
+func (a *Account) checkFile(ps *Problems) {
+	if _, err := credentials.Open(a.CredentialsFile, slog.New(slog.DiscardHandler)); err != nil {
+		ps.Add("ROLLCALL_CREDENTIALS_FILE", "cannot be used ("+err.Error()+")", "correct the file")
+	}
+}
+
+// book returns the accounts, with api as how the API is called when they come from the environment.
+func (a *Account) book(api *participants.Credentials, log *slog.Logger) (*credentials.Book, error) {
+	if a.CredentialsFile != "" {
+		return credentials.Open(a.CredentialsFile, log)
+	}
+	account := credentials.Account{SID: validation.SID(a.SID), API: api}
+	if !a.AuthToken.IsZero() {
+		account.SigningKeys = []validation.Secret{a.AuthToken}
+	}
+	return credentials.Fixed(account)
+}
+
+// Signing is whom a webhook's receiver trusts.
+type Signing struct {
+	Account `embed:""`
+}
+
+// Check implements Checker.
+func (s *Signing) Check() Problems { return s.check(true) }
+
+// Book returns the accounts. Its Run must run for a credentials file to be read again.
+func (s *Signing) Book(log *slog.Logger) (*credentials.Book, error) { return s.book(nil, log) }
