@@ -1,0 +1,79 @@
+package broker
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// cluster starts three servers that replicate to one another, and returns one of them.
+func cluster(t *testing.T) *Embedded {
+	t.Helper()
+	ports := freePorts(t, 3)
+	var routes []string
+	for _, port := range ports {
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
+	}
+	all := make([]*Embedded, len(ports))
+	for i, port := range ports {
+		s, err := server.NewServer(&server.Options{
+			ServerName: fmt.Sprintf("n%d", i), Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), MaxPayload: maxPayload, NoSigs: true, NoLog: true,
+			Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: port},
+			Routes:  server.RoutesFromStr(strings.Join(routes, ",")),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[i] = &Embedded{server: s}
+		go s.Start()
+		t.Cleanup(all[i].Shutdown)
+	}
+	eventually(t, "the cluster has a leader", func() bool {
+		return slices.ContainsFunc(all, func(e *Embedded) bool {
+			return e.server.JetStreamIsLeader() && len(e.server.JetStreamClusterPeers()) == len(all)
+		})
+	})
+	return all[0]
+}
+
+// freePorts returns ports that nobody listens on.
+func freePorts(t *testing.T, n int) (ports []int) {
+	t.Helper()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
+}
+
+// In a cluster the leader notes the id of a message before it decides on it, and keeps the note of one that is refused only
+// later: asking for a letter must not be such a message, or the letter could not be stored when its time comes.
+func TestAskingForALetterDoesNotStandInItsWay(t *testing.T) {
+	s := cluster(t)
+	c := dial(t, s, "test")
+	eventually(t, "the streams are declared", func() bool { return c.Provision(t.Context(), Topology{Partitions: 1, Replicas: 3}) == nil })
+	if err := c.PublishDead(t.Context(), letter(event(key(1), 99))); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, c, event(key(1), 1))
+	task := work(t, c).take(t, 1)[0]
+	for range 3 {
+		if !head(t, task) {
+			t.Fatal("Head: got false, want true")
+		}
+	}
+	if err := task.Bury(t.Context(), letter(task.Event())); err != nil {
+		t.Fatalf("Bury: %v", err)
+	}
+	if got, want := messages(t, c, deadStream), uint64(2); got != want {
+		t.Errorf("DEAD: got %d letters, want %d", got, want)
+	}
+}

@@ -1,0 +1,190 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// How a lost connection is made again: for ever, and not by all clients at once.
+const (
+	reconnectWait   = 500 * time.Millisecond
+	reconnectJitter = 500 * time.Millisecond
+	connectTimeout  = 2 * time.Second
+	pingInterval    = 10 * time.Second // with two missed, a silent connection is given up after 20 to 30 s
+)
+
+// Conn is a connection to NATS that outlives every outage. Its methods may be called concurrently.
+type Conn struct {
+	cfg         Config
+	log         *slog.Logger
+	nc          *nats.Conn
+	js          jetstream.JetStream
+	metrics     *metrics
+	denials     denials
+	checkpoints *checkpointCache
+	closed      chan struct{}
+	now         func() time.Time
+
+	mu      sync.Mutex
+	streams map[string]jetstream.Stream // handles, not state
+}
+
+// Connect returns a Conn that connects in the background if NATS is not there yet
+// and for ever after. What cannot become right by waiting (a bad URL, an unreadable seed) is an error at once.
+// No error or log line shows what a URL or a file of credentials holds.
+func Connect(ctx context.Context, cfg Config) (*Conn, error) {
+	if err := checkURLs(cfg.URL); err != nil {
+		return nil, err
+	}
+	return connect(ctx, cfg)
+}
+
+// connect is Connect with more options, for a server in this process.
+func connect(ctx context.Context, cfg Config, more ...nats.Option) (*Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	opts, err := cfg.options()
+	if err != nil {
+		return nil, err
+	}
+	c := &Conn{
+		cfg:         cfg,
+		log:         cfg.Log,
+		metrics:     newMetrics(),
+		checkpoints: newCheckpointCache(cachedCheckpoints),
+		closed:      make(chan struct{}),
+		now:         time.Now,
+		streams:     make(map[string]jetstream.Stream),
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	if err := c.metrics.register(cfg.Registerer, cfg.Name); err != nil {
+		return nil, err
+	}
+	if err := c.dial(append(append(opts, c.lifetime()...), more...)); err != nil {
+		c.metrics.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Conn) dial(opts []nats.Option) error {
+	nc, err := nats.Connect(c.cfg.URL, opts...)
+	if err != nil {
+		return fmt.Errorf("connect to NATS: %w", err)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		nc.Close()
+		return fmt.Errorf("use JetStream: %w", err)
+	}
+	c.nc, c.js = nc, js
+	return nil
+}
+
+// lifetime are the options that keep the connection, and tell of it.
+func (c *Conn) lifetime() []nats.Option {
+	opts := []nats.Option{
+		nats.MaxReconnects(-1),
+		nats.RetryOnFailedConnect(true),
+		nats.IgnoreAuthErrorAbort(), // credentials may be put right on either side
+		nats.ReconnectWait(reconnectWait),
+		nats.ReconnectJitter(reconnectJitter, reconnectJitter),
+		nats.Timeout(connectTimeout),
+		nats.PingInterval(pingInterval),
+		nats.MaxPingsOutstanding(2),
+		nats.ConnectHandler(c.onConnect),
+		nats.ReconnectHandler(c.onReconnect),
+		nats.DisconnectErrHandler(c.onDisconnect),
+		nats.ErrorHandler(c.onProblem),
+		nats.ClosedHandler(func(*nats.Conn) {
+			c.metrics.connected.Set(0)
+			close(c.closed)
+		}),
+	}
+	if c.cfg.FailFast {
+		opts = append(opts, nats.ReconnectBufSize(-1))
+	}
+	return opts
+}
+
+func (c *Conn) onConnect(nc *nats.Conn) {
+	c.metrics.connected.Set(1)
+	c.log.Info("connected to NATS", "client", c.cfg.Name, "server", nc.ConnectedServerName())
+}
+
+func (c *Conn) onReconnect(nc *nats.Conn) {
+	c.metrics.connected.Set(1)
+	c.metrics.reconnects.Inc()
+	c.denials.reset()
+	c.log.Info("connected to NATS again", "client", c.cfg.Name, "server", nc.ConnectedServerName())
+}
+
+func (c *Conn) onDisconnect(nc *nats.Conn, err error) {
+	c.metrics.connected.Set(0)
+	if !nc.IsClosed() {
+		c.log.Warn("lost the connection to NATS", "client", c.cfg.Name, "error", err)
+	}
+}
+
+// onProblem is told what has no request to be the answer of.
+func (c *Conn) onProblem(_ *nats.Conn, sub *nats.Subscription, err error) {
+	if operation, ok := deniedOperation(err); ok {
+		c.denials.add(operation)
+		c.metrics.problems.WithLabelValues("denied").Inc()
+		c.log.Error("NATS denied an operation", "client", c.cfg.Name, "operation", operation)
+		return
+	}
+	if errors.Is(err, nats.ErrSlowConsumer) && sub != nil {
+		c.metrics.problems.WithLabelValues("slow_consumer").Inc()
+		c.log.Warn("messages of NATS were dropped because they were taken too slowly", "client", c.cfg.Name, "subject", family(sub.Subject))
+		return
+	}
+	c.metrics.problems.WithLabelValues("other").Inc()
+	c.log.Warn("NATS reported a problem", "client", c.cfg.Name, "error", err)
+}
+
+// Close drains and closes, bounded by ctx. It is idempotent.
+func (c *Conn) Close(ctx context.Context) error {
+	defer c.metrics.close()
+	if !c.nc.IsConnected() || c.nc.Drain() != nil {
+		c.nc.Close()
+	}
+	select {
+	case <-c.closed:
+		return nil
+	case <-ctx.Done():
+		c.nc.Close()
+		return fmt.Errorf("drain the connection to NATS: %w", ctx.Err())
+	}
+}
+
+// stream returns a handle of a stream, asking the server only once.
+func (c *Conn) stream(ctx context.Context, name string) (jetstream.Stream, error) {
+	c.mu.Lock()
+	s, ok := c.streams[name]
+	c.mu.Unlock()
+	if ok {
+		return s, nil
+	}
+	err := c.denials.do(ctx, publishing("$JS.API.STREAM.INFO."+name), func(ctx context.Context) (err error) {
+		s, err = c.js.Stream(ctx, name)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look up stream %s: %w", name, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.streams[name] = s
+	return s, nil
+}

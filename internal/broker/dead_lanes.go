@@ -1,0 +1,114 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// How much is held and done at once: some letters are large, and thousands may be asked for.
+const (
+	laneLetters = 512
+	laneBytes   = 32 << 20
+	lanesAtOnce = 32
+)
+
+// eachInOrder calls do for each of the letters: those of a key in order, those of several keys side by side. do is also given
+// the letter of the key that comes next, the zero one for none or when that is not known yet. done is told of each letter that do is
+// through with, one at a time. The first error ends it, unless it is a *NotReplayableError, which done is told.
+func (*Conn) eachInOrder(ctx context.Context, letters iter.Seq2[Buried, error],
+	do func(ctx context.Context, b, next Buried) error, done func(Buried, error),
+) error {
+	var mu sync.Mutex
+	each := func(ctx context.Context, b, next Buried) error {
+		err := do(ctx, b, next)
+		if _, permanent := errors.AsType[*NotReplayableError](err); err != nil && !permanent {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		done(b, err)
+		return nil
+	}
+	for lanes, err := range laned(letters) {
+		if err != nil {
+			return err
+		}
+		if err := runLanes(ctx, lanes, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func runLanes(ctx context.Context, lanes [][]Buried, do func(ctx context.Context, b, next Buried) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(lanesAtOnce)
+	for _, lane := range lanes {
+		group.Go(func() error {
+			for i, b := range lane {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				var next Buried
+				if i+1 < len(lane) {
+					next = lane[i+1]
+				}
+				if err := do(ctx, b, next); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// laned cuts letters into parts that fit into memory, each sorted into the lanes of its keys.
+func laned(letters iter.Seq2[Buried, error]) iter.Seq2[[][]Buried, error] {
+	return func(yield func([][]Buried, error) bool) {
+		var part lanes
+		for b, err := range letters {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if part.add(b); !part.full() {
+				continue
+			}
+			if !yield(part.byKey, nil) {
+				return
+			}
+			part = lanes{}
+		}
+		if len(part.byKey) > 0 {
+			yield(part.byKey, nil)
+		}
+	}
+}
+
+type lanes struct {
+	byKey          [][]Buried
+	index          map[string]int // of a key in byKey
+	letters, bytes int
+}
+
+func (l *lanes) add(b Buried) {
+	if l.index == nil {
+		l.index = make(map[string]int)
+	}
+	i, ok := l.index[b.Key]
+	if !ok {
+		i = len(l.byKey)
+		l.index[b.Key] = i
+		l.byKey = append(l.byKey, nil)
+	}
+	l.byKey[i] = append(l.byKey[i], b)
+	l.letters++
+	l.bytes += b.Size
+}
+
+func (l *lanes) full() bool { return l.letters >= laneLetters || l.bytes >= laneBytes }

@@ -1,0 +1,145 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+)
+
+// deniedError says which operation the server does not allow this client.
+type deniedError struct{ operation string }
+
+func (e *deniedError) Error() string {
+	return "NATS does not allow this client to " + e.operation + ": give its user the permission"
+}
+
+// denials is what the server has refused to let us do. It tells so out of band, on the connection and not in
+// answer to the request, which would only time out. A denial stands until the
+// same operation succeeds, or the connection is made again, perhaps with other permissions.
+type denials struct {
+	mu       sync.Mutex
+	standing map[string]struct{}
+	waiting  map[string]map[*context.CancelCauseFunc]struct{}
+}
+
+// add records a denial, and ends what waits for an answer to that operation.
+func (d *denials) add(operation string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.standing == nil {
+		d.standing = make(map[string]struct{})
+	}
+	d.standing[operation] = struct{}{}
+	for cancel := range d.waiting[operation] {
+		(*cancel)(&deniedError{operation})
+	}
+}
+
+// succeeded clears the denial of operation.
+func (d *denials) succeeded(operation string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.standing, operation)
+}
+
+func (d *denials) reset() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	clear(d.standing)
+}
+
+// err names every standing denial.
+func (d *denials) err() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	errs := make([]error, 0, len(d.standing))
+	for _, operation := range slices.Sorted(maps.Keys(d.standing)) {
+		errs = append(errs, &deniedError{operation})
+	}
+	return errors.Join(errs...)
+}
+
+// do calls f with a context that ends when operation is denied, and records how it went.
+func (d *denials) do(ctx context.Context, operation string, f func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	d.wait(operation, &cancel)
+	err := f(ctx)
+	d.forget(operation, &cancel)
+
+	var denied *deniedError
+	if err != nil && errors.As(context.Cause(ctx), &denied) {
+		return denied
+	}
+	if err == nil {
+		d.succeeded(operation)
+	}
+	return err
+}
+
+func (d *denials) wait(operation string, cancel *context.CancelCauseFunc) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.waiting == nil {
+		d.waiting = make(map[string]map[*context.CancelCauseFunc]struct{})
+	}
+	if d.waiting[operation] == nil {
+		d.waiting[operation] = make(map[*context.CancelCauseFunc]struct{})
+	}
+	d.waiting[operation][cancel] = struct{}{}
+}
+
+func (d *denials) forget(operation string, cancel *context.CancelCauseFunc) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.waiting[operation], cancel)
+}
+
+// permissionText is the only form in which the protocol tells what was denied.
+var permissionText = regexp.MustCompile(`(?i)permissions violation for (publish|subscription) to "([^"]+)"`)
+
+// deniedOperation reads the operation from an error of the client's error handler.
+func deniedOperation(err error) (string, bool) {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		return "", false
+	}
+	m := permissionText.FindStringSubmatch(err.Error())
+	if m == nil {
+		return "use a subject", true
+	}
+	if strings.EqualFold(m[1], "subscription") {
+		return subscribing(m[2]), true
+	}
+	return publishing(m[2]), true
+}
+
+func publishing(subject string) string  { return "publish to " + family(subject) }
+func subscribing(subject string) string { return "subscribe to " + family(subject) }
+
+// family is the part of a subject that says what is done, without the identifiers in the rest.
+func family(subject string) string {
+	tokens := strings.Split(subject, ".")
+	keep := 2
+	switch {
+	case strings.HasPrefix(subject, "$JS.API.CONSUMER.MSG."), strings.HasPrefix(subject, "$JS.API.STREAM.MSG."),
+		strings.HasPrefix(subject, "$JS.API.CONSUMER.DURABLE."):
+		keep = 6
+	case strings.HasPrefix(subject, "$JS.API.INFO"):
+		keep = 3
+	case strings.HasPrefix(subject, "$JS.API."):
+		keep = 5
+	case strings.HasPrefix(subject, "_INBOX"):
+		keep = 1
+	}
+	if len(tokens) <= keep {
+		return subject
+	}
+	return fmt.Sprintf("%s.>", strings.Join(tokens[:keep], "."))
+}

@@ -1,0 +1,149 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rollcall-events/rollcall/events"
+)
+
+// Head reports whether this is the first event on its key that is not done yet. A task that
+// turns out to be done already (published or buried before a crash, its acknowledgement lost) is acknowledged, and
+// ErrDone returned. What it says rests on the streams, never on who holds what: a server delivers
+// out of order after a crash, and that is harmless as long as only heads are finished.
+//
+// It stays false for as long as an earlier event is not done: ask again later.
+func (t *Task) Head(ctx context.Context) (bool, error) {
+	t.head = false
+	if err := t.lapsed(); err != nil {
+		return false, err
+	}
+	head, err := t.isHead(ctx)
+	t.head = head && err == nil
+	if err != nil && !errors.Is(err, ErrDone) {
+		t.forget()
+	}
+	return t.head, err
+}
+
+func (t *Task) isHead(ctx context.Context) (bool, error) {
+	cp, err := t.conn.checkpoint(ctx, t.address.key)
+	if err != nil {
+		return false, err
+	}
+	if cp.covers(t.origin) {
+		return false, t.done(ctx)
+	}
+	first, err := t.firstUndone(ctx, cp)
+	switch {
+	case err != nil:
+		return false, err
+	case first == 0:
+		return false, t.missing(ctx)
+	case first != t.queue:
+		return false, nil
+	case cp.masked:
+		return t.unlessBuried(ctx)
+	}
+	return true, nil
+}
+
+// headWalk bounds how many messages that are done but not acknowledged yet one Head walks past.
+const headWalk = 64
+
+// firstUndone returns the sequence in QUEUE of the first message on the key that is not done, as far as cp knows: at most
+// the task's own; 0 when the task itself is not there.
+func (t *Task) firstUndone(ctx context.Context, cp checkpoint) (uint64, error) {
+	from := cp.floor
+	if from > t.queue { // QUEUE was made anew
+		from = 0
+	}
+	for range headWalk {
+		m, err := t.conn.getFrom(ctx, queueStream, t.address.lane, from)
+		if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && m.Sequence > t.queue {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		if m.Sequence == t.queue || !cp.covers(sourceOrigin(m.Header)) {
+			return m.Sequence, nil
+		}
+		from = m.Sequence + 1
+	}
+	return from, nil // not the head before those are acknowledged
+}
+
+// missing decides on a task that a direct get did not find in QUEUE: another process finished it, an operator removed it,
+// or the replica that answered is behind. The leader of the stream knows.
+func (t *Task) missing(ctx context.Context) error {
+	there, err := t.conn.queueHas(ctx, t.queue)
+	if err != nil {
+		return err
+	}
+	t.conn.checkpoints.drop(t.address.key)
+	if there {
+		return nil
+	}
+	return t.done(ctx)
+}
+
+// queueHas asks the leader of QUEUE for a message.
+func (c *Conn) queueHas(ctx context.Context, seq uint64) (bool, error) {
+	const subject = "$JS.API.STREAM.MSG.GET." + queueStream
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	var answer struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message json.RawMessage     `json:"message"`
+	}
+	err := c.denials.do(ctx, publishing(subject), func(ctx context.Context) error {
+		m, err := c.nc.RequestWithContext(ctx, subject, fmt.Appendf(nil, `{"seq":%d}`, seq))
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(m.Data, &answer)
+	})
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("ask the leader of stream %s: %w", queueStream, err)
+	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+		return false, nil
+	case answer.Error != nil:
+		return false, fmt.Errorf("ask the leader of stream %s: %w", queueStream, answer.Error)
+	case answer.Message == nil:
+		return false, fmt.Errorf("ask the leader of stream %s: an answer without a message", queueStream)
+	}
+	return true, nil
+}
+
+// errCodeRollup is the server's "rollup value invalid", or "not permitted".
+const errCodeRollup jetstream.ErrorCode = 10111
+
+// unlessBuried asks DEAD whether it remembers the task's letter, where the last letter on the key does not tell. It publishes what
+// the server either knows as a duplicate or must refuse, for it asks for a rollup of no kind that there is: nothing is stored.
+// Of the ways to be refused only this one is, on one server and in a cluster alike, looked at after the id and
+// before the id is noted. With another, either duplicates would go unseen, or the letter itself could not be stored later.
+func (t *Task) unlessBuried(ctx context.Context) (bool, error) {
+	m := nats.NewMsg(events.DeadLetter{Event: &t.event}.Subject())
+	m.Header.Set(jetstream.MsgRollup, "none")
+	var ack *jetstream.PubAck
+	err := t.conn.denials.do(ctx, publishing(m.Subject), func(ctx context.Context) (err error) {
+		ack, err = t.conn.js.PublishMsg(ctx, m, jetstream.WithMsgID(t.letterID()))
+		return err
+	})
+	switch {
+	case apiCode(err) == errCodeRollup:
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("ask stream %s for a letter: %w", deadStream, err)
+	case ack.Duplicate:
+		return false, t.done(ctx)
+	}
+	return false, fmt.Errorf("ask stream %s for a letter: it was stored", deadStream)
+}

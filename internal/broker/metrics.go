@@ -1,0 +1,119 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rollcall-events/rollcall/events"
+)
+
+// outcome is how a publish ended: a closed list, and a metric's label.
+type outcome string
+
+const (
+	outcomeStored      outcome = "stored"
+	outcomeDuplicate   outcome = "duplicate"
+	outcomeFenced      outcome = "fenced"
+	outcomeTooLarge    outcome = "too_large"
+	outcomeDenied      outcome = "denied"
+	outcomeUnavailable outcome = "unavailable" // not connected, or nobody there to store it
+	outcomeTimeout     outcome = "timeout"
+	outcomeRefused     outcome = "refused" // any other refusal by JetStream
+)
+
+func outcomeOf(ack *jetstream.PubAck, err error) outcome {
+	var denied *deniedError
+	switch {
+	case err == nil && ack.Duplicate:
+		return outcomeDuplicate
+	case err == nil:
+		return outcomeStored
+	case isFenced(err):
+		return outcomeFenced
+	case isTooLarge(err):
+		return outcomeTooLarge
+	case errors.As(err, &denied):
+		return outcomeDenied
+	case apiCode(err) != 0:
+		return outcomeRefused
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, nats.ErrTimeout):
+		return outcomeTimeout
+	default:
+		return outcomeUnavailable
+	}
+}
+
+// metrics are those of one connection, told from another's by the label "client".
+type metrics struct {
+	connected  prometheus.Gauge
+	reconnects prometheus.Counter
+	problems   *prometheus.CounterVec // kind
+	publishes  *prometheus.CounterVec // stage, outcome
+	seconds    *prometheus.HistogramVec
+	tasks      *prometheus.CounterVec // event
+
+	unregister func()
+}
+
+func newMetrics() *metrics {
+	return &metrics{
+		connected: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "rollcall_nats_connected", Help: "1 while connected to NATS.",
+		}),
+		reconnects: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rollcall_nats_reconnects_total", Help: "Times that a lost connection to NATS was made again.",
+		}),
+		problems: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_nats_problems_total", Help: "Problems that NATS reported out of band, by kind: denied, slow_consumer, other.",
+		}, []string{"kind"}),
+		publishes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_nats_publishes_total", Help: "Messages published, by stage and outcome.",
+		}, []string{"stage", "outcome"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "rollcall_nats_publish_seconds", Help: "How long a publish took until its outcome was known.",
+			Buckets: prometheus.ExponentialBuckets(0.000_5, 2, 14),
+		}, []string{"stage"}),
+		tasks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_nats_tasks_total", Help: "Tasks by what happened: delivered, redelivered, done_before, corrupt, lapsed.",
+		}, []string{"event"}),
+	}
+}
+
+func (m *metrics) register(r prometheus.Registerer, client string) error {
+	if r == nil {
+		return nil
+	}
+	r = prometheus.WrapRegistererWith(prometheus.Labels{"client": client}, r)
+	all := []prometheus.Collector{m.connected, m.reconnects, m.problems, m.publishes, m.seconds, m.tasks}
+	for i, c := range all {
+		if err := r.Register(c); err != nil {
+			for _, c := range all[:i] {
+				r.Unregister(c)
+			}
+			return fmt.Errorf("register metrics of NATS client %q: %w", client, err)
+		}
+	}
+	m.unregister = func() {
+		for _, c := range all {
+			r.Unregister(c)
+		}
+	}
+	return nil
+}
+
+func (m *metrics) close() {
+	if m.unregister != nil {
+		m.unregister()
+	}
+}
+
+func (m *metrics) published(stage events.Stage, took time.Duration, o outcome) {
+	m.publishes.WithLabelValues(string(stage), string(o)).Inc()
+	m.seconds.WithLabelValues(string(stage)).Observe(took.Seconds())
+}

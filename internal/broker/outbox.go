@@ -1,0 +1,220 @@
+package broker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rollcall-events/rollcall/events"
+)
+
+const (
+	outboxStream   = "ROLLCALL_OUTBOX"
+	outboxMaxBytes = 1 << 30
+	directTimeout  = 2 * time.Second // for NATS, before an event goes to disk
+	keepTimeout    = 5 * time.Second // for the disk, where ctx allows that much
+)
+
+// OutboxConfig is for the store on ingest's own disk.
+type OutboxConfig struct {
+	Dir      string // for this process alone
+	MaxBytes int64  // default 1 GiB
+}
+
+// Outbox stores events in NATS and, while NATS does not take them in time, on this
+// machine's disk, in order: while anything waits there, every new event queues behind it. When Put(a) has returned
+// before Put(b) is called, a is stored in NATS before b.
+//
+// What that rests on: waiting is set before a message goes to disk, and cleared only while no message is on
+// its way there and the disk holds none, each having been acknowledged by NATS. So a Put that finds it
+// cleared can pass nobody whose Put has returned. Two Puts at the same time are in no order.
+//
+// NATS may have stored what it did not acknowledge in time: the copy from disk has the same id, and is
+// dropped as a duplicate.
+type Outbox struct {
+	conn    *Conn
+	server  *Embedded
+	disk    *Conn // to server
+	stream  jetstream.Stream
+	log     *slog.Logger
+	metrics *outboxMetrics
+	wake    chan struct{} // something has been kept
+	close   sync.Once
+
+	waiting atomic.Bool
+	keeping sync.RWMutex // read-locked while a message is on its way to disk
+	full    atomic.Bool
+}
+
+// OpenOutbox opens the store in cfg.Dir, with what an earlier process left in it. conn should fail fast.
+func OpenOutbox(ctx context.Context, conn *Conn, cfg OutboxConfig) (*Outbox, error) {
+	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, outboxMaxBytes)
+	if cfg.MaxBytes < 1<<20 {
+		return nil, errors.New("open outbox: it must be given at least 1 MiB")
+	}
+	server, err := StartEmbedded(ctx, EmbeddedConfig{Dir: cfg.Dir, SyncAlways: true, Name: "rollcall-outbox", Log: conn.log})
+	if err != nil {
+		return nil, fmt.Errorf("open outbox: %w", err)
+	}
+	o := &Outbox{conn: conn, server: server, log: conn.log, wake: make(chan struct{}, 1)}
+	if err := o.open(ctx, cfg); err != nil {
+		o.Close()
+		return nil, fmt.Errorf("open outbox: %w", err)
+	}
+	return o, nil
+}
+
+func (o *Outbox) open(ctx context.Context, cfg OutboxConfig) (err error) {
+	if o.disk, err = o.server.Connect(ctx, Config{Name: "outbox"}); err != nil {
+		return err
+	}
+	o.stream, err = o.disk.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name:        outboxStream,
+		Subjects:    []string{rawSubjects, "rollcall.dead.>"}, // each message under the subject that it is on its way to
+		Retention:   jetstream.LimitsPolicy,
+		Discard:     jetstream.DiscardNew,
+		MaxBytes:    cfg.MaxBytes,
+		Storage:     jetstream.FileStorage,
+		AllowDirect: true,
+	})
+	if err != nil {
+		return fmt.Errorf("declare its stream: %w", err)
+	}
+	o.waiting.Store(o.stream.CachedInfo().State.Msgs > 0)
+	o.metrics, err = newOutboxMetrics(o.state, o.conn.cfg.Registerer)
+	return err
+}
+
+// Put stores e in NATS or else on disk; after nil it is not lost. NATS is given 2 s, and no more than half of what
+// ctx leaves. An error with Full() bool that returns true says that there is no room; one with
+// TooLarge() bool that returns true, that there will never be any for e.
+func (o *Outbox) Put(ctx context.Context, e events.Event) error {
+	m, err := rawMessage(ctx, e)
+	if err != nil {
+		return err
+	}
+	return o.put(ctx, m)
+}
+
+// Bury is Put for a dead letter.
+func (o *Outbox) Bury(ctx context.Context, d events.DeadLetter) error {
+	m, err := letterMessage(ctx, d)
+	if err != nil {
+		return err
+	}
+	return o.put(ctx, m)
+}
+
+func (o *Outbox) put(ctx context.Context, m *nats.Msg) error {
+	if err := o.conn.checkSize(m, destinationOf(m).headroom); err != nil {
+		return err
+	}
+	var why error
+	if !o.waiting.Load() {
+		if why = o.direct(ctx, m); why == nil || isTooLarge(why) {
+			return why
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("store: %w", ctx.Err())
+		}
+	}
+	return o.keep(ctx, m, why)
+}
+
+func (o *Outbox) direct(ctx context.Context, m *nats.Msg) error {
+	limit := directTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(deadline)/2)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	_, err := o.conn.store(ctx, m)
+	return err
+}
+
+// keep writes m to disk, why being the reason where there is a new one. Whatever its error, m may be there.
+func (o *Outbox) keep(ctx context.Context, m *nats.Msg, why error) error {
+	o.keeping.RLock()
+	defer o.keeping.RUnlock()
+	if o.waiting.CompareAndSwap(false, true) {
+		o.log.Warn("NATS did not take a message in time: it goes to disk, and those that follow behind it", "error", why)
+	}
+	defer o.signal()
+
+	ctx, cancel := context.WithTimeout(ctx, keepTimeout)
+	defer cancel()
+	if err := o.disk.checkSize(m, deadHeadroom); err != nil {
+		return err
+	}
+	_, err := o.disk.js.PublishMsg(ctx, m, jetstream.WithExpectStream(outboxStream))
+	if isFull(err) {
+		o.full.Store(true)
+		return &FullError{cause: err}
+	}
+	if err != nil {
+		return fmt.Errorf("write to the outbox: %w", err)
+	}
+	o.full.Store(false)
+	o.metrics.kept.Inc()
+	return nil
+}
+
+// The server's "insufficient resources" and "store failed": beyond MaxBytes, and beyond the disk.
+const (
+	errCodeInsufficientResources jetstream.ErrorCode = 10023
+	errCodeStoreFailed           jetstream.ErrorCode = 10077
+)
+
+func isFull(err error) bool {
+	code := apiCode(err)
+	return code == errCodeInsufficientResources || code == errCodeStoreFailed
+}
+
+func (o *Outbox) signal() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// state is what waits on disk.
+func (o *Outbox) state(ctx context.Context) (jetstream.StreamState, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	info, err := o.stream.Info(ctx)
+	if err != nil {
+		return jetstream.StreamState{}, fmt.Errorf("look into the outbox: %w", err)
+	}
+	return info.State, nil
+}
+
+// Ready returns nil, or why nothing more can be stored.
+func (o *Outbox) Ready(ctx context.Context) error {
+	if o.full.Load() {
+		return errors.New("the outbox is full: it has room again once NATS takes what waits")
+	}
+	_, err := o.state(ctx)
+	return err
+}
+
+// Close closes the store; what waits in it stays for the next process. Run must have returned. It is idempotent.
+func (o *Outbox) Close() {
+	o.close.Do(func() {
+		if o.metrics != nil {
+			o.metrics.unregister()
+		}
+		if o.disk != nil {
+			o.disk.nc.Close()
+			<-o.disk.closed
+		}
+		o.server.Shutdown()
+	})
+}

@@ -1,0 +1,280 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rollcall-events/rollcall/events"
+)
+
+// deployed starts a server with the configuration that we deploy, but for where it listens and stores.
+func deployed(t *testing.T) *Embedded {
+	t.Helper()
+	for _, user := range []string{"INGEST", "ENRICHER", "PROVISIONER", "OPERATOR", "CONSUMER"} {
+		t.Setenv("ROLLCALL_NATS_"+user+"_PASSWORD", "pw-"+strings.ToLower(user))
+	}
+	opts, err := server.ProcessConfigFile("../../deploy/nats/nats-server.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !opts.SyncAlways || opts.StoreDir != "/data" || opts.HTTPPort != 8222 || opts.MaxPayload != maxPayload {
+		t.Errorf("got sync always %v, store %s, monitoring %d, payload %d, want true, /data, 8222, %d",
+			opts.SyncAlways, opts.StoreDir, opts.HTTPPort, opts.MaxPayload, maxPayload)
+	}
+	opts.Host, opts.Port, opts.HTTPPort, opts.StoreDir = "127.0.0.1", server.RANDOM_PORT, 0, t.TempDir()
+	opts.NoSigs, opts.NoLog = true, true
+	s, err := startEmbedded(t.Context(), opts, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Shutdown)
+	return s
+}
+
+// as connects as one of the configured users.
+func as(t *testing.T, s *Embedded, user string, role Role) *Conn {
+	t.Helper()
+	u, err := url.Parse(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(user, "pw-"+user)
+	c, err := Connect(t.Context(), Config{URL: u.String(), Name: user, Role: role, FailFast: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAtEnd(t, c)
+	eventually(t, user+" is connected", c.nc.IsConnected)
+	return c
+}
+
+func TestEachUserCanDoItsWorkAndNoMore(t *testing.T) {
+	s := deployed(t)
+	provisioner := as(t, s, "provisioner", RoleProvisioner)
+	ingest := as(t, s, "ingest", RoleIngest)
+	enricher := as(t, s, "enricher", RoleEnricher)
+
+	if err := ingest.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "provision") {
+		t.Errorf("Ready of ingest without streams: got %v, want an error that says to provision", err)
+	}
+	for range 2 {
+		if err := provisioner.Provision(t.Context(), small); err != nil {
+			t.Fatalf("Provision: %v", err)
+		}
+	}
+	for name, c := range map[string]*Conn{"ingest": ingest, "enricher": enricher, "provisioner": provisioner} {
+		if err := c.Ready(t.Context()); err != nil {
+			t.Errorf("Ready of %s: %v", name, err)
+		}
+	}
+	if got := messages(t, enricher, enrichedStream); got != 0 {
+		t.Errorf("ENRICHED after the probes: got %d messages, want 0", got)
+	}
+
+	publish(t, ingest, event(key(1), 1), event(key(1), 2))
+	tasks := work(t, enricher).take(t, 2)
+	if err := tasks[0].Extend(); err != nil {
+		t.Error(err)
+	}
+	if err := tasks[0].Publish(t.Context(), enriched(tasks[0].Event())); err != nil {
+		t.Errorf("Publish: %v", err)
+	}
+	if err := ingest.PublishDead(t.Context(), letter(event(key(1), 9))); err != nil {
+		t.Errorf("PublishDead: %v", err)
+	}
+	enricher.checkpoints.drop(key(1)) // so that DEAD is asked about a letter of ingest
+	if err := tasks[1].Bury(t.Context(), letter(tasks[1].Event())); err != nil {
+		t.Errorf("Bury: %v", err)
+	}
+	eventually(t, "QUEUE is empty", func() bool { return messages(t, enricher, queueStream) == 0 })
+	if ok, err := enricher.queueHas(t.Context(), tasks[0].queue); ok || err != nil {
+		t.Errorf("ask the leader: got %v, %v, want false, nil", ok, err)
+	}
+	for name, c := range map[string]*Conn{"ingest": ingest, "enricher": enricher, "provisioner": provisioner} {
+		if err := c.denials.err(); err != nil {
+			t.Errorf("%s was denied: %v", name, err)
+		}
+	}
+	operate(t, s)
+	forbidden(t, s)
+	consume(t, s)
+}
+
+// forbidden tries what each user must not do.
+func forbidden(t *testing.T, s *Embedded) {
+	t.Helper()
+	raw, enriched := event(key(5), 1).Subject(events.StageRaw), event(key(5), 1).Subject(events.StageEnriched)
+	for user, subjects := range map[string][]string{
+		"ingest": {
+			enriched, "rollcall.queue.0.a.b.c.d", "$JS.API.STREAM.INFO.ROLLCALL_RAW", "$JS.API.DIRECT.GET.ROLLCALL_RAW",
+			"$JS.API.STREAM.MSG.GET.ROLLCALL_RAW", "$JS.API.CONSUMER.CREATE.ROLLCALL_RAW", "$JS.API.STREAM.DELETE.ROLLCALL_RAW",
+		},
+		"enricher": {
+			raw, "$JS.API.STREAM.DELETE.ROLLCALL_QUEUE", "$JS.API.STREAM.PURGE.ROLLCALL_QUEUE", "$JS.API.STREAM.UPDATE.ROLLCALL_QUEUE",
+			"$JS.API.CONSUMER.DELETE.ROLLCALL_QUEUE.enricher-0", "$JS.API.STREAM.MSG.DELETE.ROLLCALL_QUEUE", "$JS.API.STREAM.CREATE.OTHER",
+		},
+		"provisioner": {raw, enriched, "$JS.API.STREAM.DELETE.ROLLCALL_RAW", "$JS.API.STREAM.UPDATE.ROLLCALL_RAW", "$JS.API.STREAM.PURGE.ROLLCALL_RAW", "$JS.API.STREAM.CREATE.OTHER"},
+		"operator": {
+			enriched, letter(event(key(5), 1)).Subject(), "rollcall.queue.0.a.b.c.d", "$JS.API.STREAM.DELETE.ROLLCALL_DEAD", "$JS.API.STREAM.PURGE.ROLLCALL_DEAD",
+			"$JS.API.STREAM.UPDATE.ROLLCALL_DEAD", "$JS.API.STREAM.MSG.DELETE.ROLLCALL_RAW", "$JS.API.STREAM.MSG.DELETE.ROLLCALL_ENRICHED", "$JS.API.DIRECT.GET.ROLLCALL_RAW",
+			"$JS.API.DIRECT.GET.ROLLCALL_ENRICHED", "$JS.API.CONSUMER.CREATE.ROLLCALL_DEAD", "$JS.API.CONSUMER.CREATE.ROLLCALL_RAW",
+		},
+		"consumer": {raw, enriched, "$JS.API.STREAM.DELETE.ROLLCALL_ENRICHED", "$JS.API.STREAM.PURGE.ROLLCALL_ENRICHED", "$JS.API.STREAM.MSG.DELETE.ROLLCALL_ENRICHED"},
+	} {
+		c := as(t, s, user, "")
+		for _, subject := range subjects {
+			err := c.denials.do(t.Context(), publishing(subject), func(ctx context.Context) error {
+				ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+				defer cancel()
+				_, err := c.nc.RequestWithContext(ctx, subject, []byte("{}"))
+				return err
+			})
+			var denied *deniedError
+			if !errors.As(err, &denied) {
+				t.Errorf("%s requests %s: got %v, want it denied", user, subject, err)
+			}
+		}
+		for _, subject := range []string{"rollcall.raw.>", "rollcall.queue.>", "_INBOX_other.>", "$JS.>"} {
+			if _, err := c.nc.SubscribeSync(subject); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, user+" is denied to subscribe to "+subject, func() bool {
+				err := c.denials.err()
+				return err != nil && strings.Contains(err.Error(), subscribing(subject))
+			})
+		}
+		if err := c.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "does not allow") {
+			t.Errorf("Ready of %s after forbidden operations: got %v, want an error that names them", user, err)
+		}
+	}
+}
+
+// operate looks after the letters of TestEachUserCanDoItsWorkAndNoMore: one of an enricher, one of ingest.
+func operate(t *testing.T, s *Embedded) {
+	t.Helper()
+	c := as(t, s, "operator", "")
+	all := letters(t, c, DeadFilter{})
+	if len(all) != 2 {
+		t.Fatalf("got %d letters, want 2", len(all))
+	}
+	if b, err := c.DeadLetter(t.Context(), all[0].Sequence); err != nil || b.Letter.ID != all[0].Letter.ID {
+		t.Errorf("DeadLetter: got %+v, %v, want %+v", b, err, all[0])
+	}
+	if err := c.ReplayDead(t.Context(), these(all[0]), func(_ Buried, err error) {
+		if err != nil {
+			t.Errorf("ReplayDead: %v", err)
+		}
+	}); err != nil {
+		t.Errorf("ReplayDead: %v", err)
+	}
+	if err := c.RemoveDead(t.Context(), these(all[1]), func(Buried) {}); err != nil {
+		t.Errorf("RemoveDead: %v", err)
+	}
+	if left := letters(t, c, DeadFilter{}); len(left) != 0 {
+		t.Errorf("got %d letters left, want none", len(left))
+	}
+	if err := c.denials.err(); err != nil {
+		t.Errorf("the operator was denied: %v", err)
+	}
+	if err := c.Ready(t.Context()); err != nil {
+		t.Errorf("Ready of operator: %v", err)
+	}
+}
+
+// consume reads the product as its user.
+func consume(t *testing.T, s *Embedded) {
+	t.Helper()
+	c := as(t, s, "consumer", "")
+	cons, err := c.js.CreateOrUpdateConsumer(t.Context(), enrichedStream, jetstream.ConsumerConfig{Durable: "mine", FilterSubject: "rollcall.enriched.>"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg, err := cons.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := msg.DoubleAck(t.Context()); err != nil {
+		t.Errorf("DoubleAck: %v", err)
+	}
+	if name, err := c.js.StreamNameBySubject(t.Context(), "rollcall.enriched.>"); err != nil || name != enrichedStream {
+		t.Errorf("stream of rollcall.enriched.>: got %q, %v, want %q", name, err, enrichedStream)
+	}
+	if err := c.denials.err(); err != nil {
+		t.Errorf("the consumer was denied: %v", err)
+	}
+}
+
+// A denied publish is known at once, and keeps Ready red until the same operation succeeds.
+func TestADenialStandsUntilTheOperationSucceeds(t *testing.T) {
+	opts := &server.Options{DontListen: true, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true}
+	admin := &server.User{Username: "admin", Password: "x"}
+	user := func(publish ...string) *server.User {
+		return &server.User{Username: "ingest", Password: "x", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: publish}}}
+	}
+	opts.Users = []*server.User{admin, user("rollcall.dead.>")}
+	s, err := startEmbedded(t.Context(), opts, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Shutdown)
+	connectAs := func(name string, role Role) *Conn {
+		c, err := connect(t.Context(), Config{Name: name, Role: role, FailFast: true}, nats.InProcessServer(s.server), nats.UserInfo(name, "x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		closeAtEnd(t, c)
+		return c
+	}
+	if err := connectAs("admin", "").Provision(t.Context(), small); err != nil {
+		t.Fatal(err)
+	}
+	c := connectAs("ingest", RoleIngest)
+	started := time.Now()
+	_, err = c.PublishRaw(t.Context(), event(key(1), 1))
+	var denied *deniedError
+	if !errors.As(err, &denied) || time.Since(started) > 2*time.Second {
+		t.Fatalf("PublishRaw: got %v after %s, want it denied at once", err, time.Since(started))
+	}
+	if strings.Contains(err.Error(), key(1)) {
+		t.Errorf("PublishRaw: got %q, want no identifier in it", err)
+	}
+	if err := c.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "publish to rollcall.raw") {
+		t.Errorf("Ready: got %v, want an error that names the operation", err)
+	}
+
+	opts = opts.Clone()
+	opts.Users = []*server.User{admin, user("rollcall.raw.>", "rollcall.dead.>")}
+	if err := s.server.ReloadOptions(opts); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "Ready is nil", func() bool { return c.Ready(t.Context()) == nil })
+}
+
+func TestDeniedOperation(t *testing.T) {
+	tests := []struct{ text, want string }{
+		{`Permissions Violation for Publish to "rollcall.raw.a.b.c.CH0"`, "publish to rollcall.raw.>"},
+		{`permissions violation for publish to "$JS.API.CONSUMER.MSG.NEXT.ROLLCALL_QUEUE.enricher-0"`, "publish to $JS.API.CONSUMER.MSG.NEXT.ROLLCALL_QUEUE.>"},
+		{`Permissions Violation for Publish to "$JS.ACK.ROLLCALL_QUEUE.enricher-0.1.2.3.4.5"`, "publish to $JS.ACK.>"},
+		{`Permissions Violation for Subscription to "_INBOX_x.abc.*"`, "subscribe to _INBOX_x.>"},
+		{`Permissions Violation for Subscription to "foo" using queue "bar"`, "subscribe to foo"},
+		{`Permissions Violation`, "use a subject"},
+	}
+	for _, tt := range tests {
+		got, ok := deniedOperation(fmt.Errorf("%w: %s", nats.ErrPermissionViolation, tt.text))
+		if !ok || got != tt.want {
+			t.Errorf("%s: got %q, %v, want %q", tt.text, got, ok, tt.want)
+		}
+	}
+	if _, ok := deniedOperation(nats.ErrTimeout); ok {
+		t.Error("a timeout: got a denial, want none")
+	}
+}

@@ -1,0 +1,151 @@
+package broker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel"
+
+	"github.com/rollcall-events/rollcall/events"
+)
+
+// deadHeadroom is how much larger than its event a dead letter may be: no raw message is taken that could not be
+// buried whole.
+const deadHeadroom = 16 << 10
+
+// PublishRaw stores e in RAW and returns once the server has acknowledged it. An event
+// whose ID is already there is a success: duplicate is true and nothing is stored. How long it may
+// take is for ctx to say; after an error of any kind the event may still have been
+// stored, and the same event may be published again without harm. An error with TooLarge() bool that returns true is permanent.
+func (c *Conn) PublishRaw(ctx context.Context, e events.Event) (duplicate bool, err error) {
+	m, err := rawMessage(ctx, e)
+	if err != nil {
+		return false, err
+	}
+	return c.store(ctx, m)
+}
+
+// PublishDead stores d in DEAD and returns once acknowledged, at most once per letter ID within the
+// topology's Duplicates. Its errors are those of PublishRaw.
+func (c *Conn) PublishDead(ctx context.Context, d events.DeadLetter) error {
+	m, err := letterMessage(ctx, d)
+	if err != nil {
+		return err
+	}
+	_, err = c.store(ctx, m)
+	return err
+}
+
+// letterMessage is the message of a letter that no task is the reason of.
+func letterMessage(ctx context.Context, d events.DeadLetter) (*nats.Msg, error) {
+	if d.ID == "" && d.Event != nil {
+		d.ID = d.Event.ID
+	}
+	if d.ID == "" {
+		digest := sha256.Sum256(d.Body)
+		d.ID = hex.EncodeToString(digest[:])
+	}
+	return deadMessage(ctx, d, "dead:"+d.ID)
+}
+
+func rawMessage(ctx context.Context, e events.Event) (*nats.Msg, error) {
+	data, err := events.EncodeRaw(e)
+	if err != nil {
+		return nil, fmt.Errorf("encode raw event: %w", err)
+	}
+	return newMessage(ctx, e.Subject(events.StageRaw), e.ID, data), nil
+}
+
+func deadMessage(ctx context.Context, d events.DeadLetter, id string) (*nats.Msg, error) {
+	data, err := events.EncodeDead(d)
+	if err != nil {
+		return nil, fmt.Errorf("encode dead letter: %w", err)
+	}
+	return newMessage(ctx, d.Subject(), id, data), nil
+}
+
+func newMessage(ctx context.Context, subject, id string, data []byte) *nats.Msg {
+	m := nats.NewMsg(subject)
+	m.Data = data
+	m.Header.Set(headerContentType, events.ContentType)
+	m.Header.Set(jetstream.MsgIDHeader, id)
+	otel.GetTextMapPropagator().Inject(ctx, headerCarrier(m.Header))
+	return m
+}
+
+// store publishes a message of ingest to the stream of its stage.
+func (c *Conn) store(ctx context.Context, m *nats.Msg) (duplicate bool, err error) {
+	to := destinationOf(m)
+	ack, err := c.publish(ctx, to.stage, m, to.headroom, jetstream.WithExpectStream(to.stream))
+	if err != nil {
+		return false, fmt.Errorf("publish to %s: %w", to.stream, err)
+	}
+	return ack.Duplicate, nil
+}
+
+type destination struct {
+	stage    events.Stage
+	stream   string
+	headroom int64
+}
+
+func destinationOf(m *nats.Msg) destination {
+	if strings.HasPrefix(m.Subject, "rollcall.dead.") {
+		return destination{events.StageDead, deadStream, 0}
+	}
+	return destination{events.StageRaw, rawStream, deadHeadroom}
+}
+
+// publish sends m and waits for the server's acknowledgement. It is the one place where messages are published.
+func (c *Conn) publish(ctx context.Context, stage events.Stage, m *nats.Msg, headroom int64, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
+	started := c.now()
+	var ack *jetstream.PubAck
+	err := c.checkSize(m, headroom)
+	if err == nil {
+		err = c.denials.do(ctx, publishing(m.Subject), func(ctx context.Context) (err error) {
+			ack, err = c.js.PublishMsg(ctx, m, opts...)
+			return err
+		})
+	}
+	if isFenced(err) {
+		err = fmt.Errorf("%w: %w", ErrFenced, err)
+	}
+	c.metrics.published(stage, c.now().Sub(started), outcomeOf(ack, err))
+	return ack, err
+}
+
+// headerSlack is what JetStream's own options add to a message.
+const headerSlack = 512
+
+// checkSize compares m with the server's limit, once a server has told it.
+func (c *Conn) checkSize(m *nats.Msg, headroom int64) error {
+	limit := c.nc.MaxPayload() - headroom
+	if size := int64(m.Size()) + headerSlack; c.nc.MaxPayload() > 0 && size > limit {
+		return &TooLargeError{Size: size, Limit: limit}
+	}
+	return nil
+}
+
+// headerCarrier lets a trace context into headers under its own lower-case names: those of NATS, unlike
+// those of HTTP, are told apart by case.
+type headerCarrier nats.Header
+
+// Get implements propagation.TextMapCarrier.
+func (h headerCarrier) Get(key string) string { return nats.Header(h).Get(key) }
+
+// Set implements propagation.TextMapCarrier.
+func (h headerCarrier) Set(key, value string) { nats.Header(h).Set(key, value) }
+
+// Keys implements propagation.TextMapCarrier.
+func (h headerCarrier) Keys() []string {
+	keys := make([]string, 0, len(h))
+	for k := range h {
+		keys = append(keys, k)
+	}
+	return keys
+}

@@ -1,0 +1,271 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/rollcall-events/rollcall/events"
+)
+
+// ackTimeout bounds the wait for the acknowledgement of an acknowledgement. One that is lost only means
+// that the task is delivered again, and found to be done.
+const ackTimeout = 2 * time.Second
+
+// Task is one event to be enriched, held by this process until it is Published, Buried, Released
+// or its hold lapses. One goroutine at a time may use it; Extend may be called beside it.
+type Task struct {
+	conn    *Conn
+	msg     jetstream.Msg
+	event   events.Event
+	address queueAddress
+	queue   uint64 // the sequence in QUEUE
+	origin  origin
+	ackWait time.Duration
+	held    atomic.Pointer[time.Time] // until when
+	head    bool                      // Head has said yes, and nothing has failed since
+}
+
+// newTask reads a message of QUEUE. The error says why it is not one of ours, without a value from it.
+func (c *Conn) newTask(msg jetstream.Msg, ackWait time.Duration) (*Task, error) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return nil, fmt.Errorf("read the delivery: %w", err)
+	}
+	address, ok := parseQueueSubject(msg.Subject())
+	if !ok {
+		return nil, errors.New("the subject is not one of QUEUE's")
+	}
+	o := sourceOrigin(msg.Headers())
+	if !o.known() {
+		return nil, errors.New("the message does not come from RAW")
+	}
+	event, err := events.DecodeRaw(msg.Data())
+	if err != nil {
+		return nil, fmt.Errorf("decode raw event: %w", err)
+	}
+	if event.Subject(events.StageRaw) != address.raw {
+		return nil, errors.New("the event does not belong on its subject")
+	}
+	t := &Task{conn: c, msg: msg, event: event, address: address, queue: meta.Sequence.Stream, origin: o, ackWait: ackWait}
+	t.hold()
+	return t, nil
+}
+
+// Event returns the event.
+func (t *Task) Event() events.Event { return t.event }
+
+// Context is the trace of the webhook; it has no deadline.
+func (t *Task) Context() context.Context { return t.traced(context.Background()) }
+
+// Sequence is the event's sequence in RAW: what order on a key is.
+func (t *Task) Sequence() uint64 { return t.origin.seq }
+
+// Publish stores the enriched event, fenced by the key's checkpoint, then acknowledges the task. e must be on the
+// task's own key, and Head must have said yes.
+//
+// After any error the task is still held and Head must be asked again, unless the error has a method Done() bool that
+// returns true: then the task is to be forgotten. One with TooLarge() bool that returns true will not go away. A timeout does not
+// tell whether the event was stored: Head finds out.
+func (t *Task) Publish(ctx context.Context, e events.Enriched) error {
+	cp, err := t.claim(ctx)
+	if err != nil {
+		return err
+	}
+	m, err := t.enrichedMessage(ctx, e)
+	if err != nil {
+		return err
+	}
+	ack, err := t.conn.publish(ctx, events.StageEnriched, m, 0, jetstream.WithExpectStream(enrichedStream),
+		jetstream.WithExpectLastSequenceForSubject(cp.fence, enrichedOn(t.address.key)))
+	if err != nil {
+		t.forget()
+		return fmt.Errorf("publish to %s: %w", enrichedStream, err)
+	}
+	if !ack.Duplicate { // of an id that was published for another event of RAW: the key's last message has not moved
+		cp.fence = ack.Sequence
+	}
+	cp.enriched, cp.floor = t.origin, t.queue+1
+	t.conn.checkpoints.put(t.address.key, cp)
+	t.acknowledge(ctx)
+	return nil
+}
+
+func (t *Task) enrichedMessage(ctx context.Context, e events.Enriched) (*nats.Msg, error) {
+	if e.Key() != t.address.key {
+		return nil, errors.New("publish enriched event: it is not on the task's key")
+	}
+	data, err := events.EncodeEnriched(e)
+	if err != nil {
+		return nil, fmt.Errorf("encode enriched event: %w", err)
+	}
+	m := newMessage(t.traced(ctx), e.Subject(events.StageEnriched), e.ID, data)
+	t.origin.write(m.Header)
+	return m, nil
+}
+
+// traced is ctx with the trace of the webhook, where ctx has no span of its own.
+func (t *Task) traced(ctx context.Context) context.Context {
+	if trace.SpanContextFromContext(ctx).IsValid() {
+		return ctx
+	}
+	return otel.GetTextMapPropagator().Extract(ctx, headerCarrier(t.msg.Headers()))
+}
+
+// Bury stores the letter in DEAD, then removes the task from QUEUE. The letter's Event is the task's where it has none.
+// Its errors are those of Publish, and Head must have said yes just the same. A letter that
+// is too large is stored without its Problems and Detail.
+func (t *Task) Bury(ctx context.Context, d events.DeadLetter) error {
+	t.conn.checkpoints.drop(t.address.key) // no fence tells here that another process has published the event
+	cp, err := t.claim(ctx)
+	if err != nil {
+		return err
+	}
+	if d.Event == nil {
+		d.Event = &t.event
+	}
+	if d.Event.Key() != t.address.key {
+		return errors.New("bury: the letter is not on the task's key")
+	}
+	err = t.storeLetter(ctx, d)
+	if isTooLarge(err) {
+		d.Problems, d.Detail = nil, ""
+		err = t.storeLetter(ctx, d)
+	}
+	if err != nil {
+		t.forget()
+		return fmt.Errorf("publish to %s: %w", deadStream, err)
+	}
+	cp.buried, cp.masked, cp.floor = t.origin, false, t.queue+1
+	t.conn.checkpoints.put(t.address.key, cp)
+	// Not acknowledged by the server: when it is lost, the task is delivered again and found to be done.
+	_ = t.msg.TermWithReason(string(d.Reason))
+	return nil
+}
+
+func (t *Task) storeLetter(ctx context.Context, d events.DeadLetter) error {
+	m, err := deadMessage(t.traced(ctx), d, t.letterID())
+	if err != nil {
+		return err
+	}
+	t.origin.write(m.Header)
+	_, err = t.conn.publish(ctx, events.StageDead, m, 0, jetstream.WithExpectStream(deadStream))
+	return err
+}
+
+// letterID is the same however often the task is delivered, or QUEUE made anew; and another one for
+// the same sequence of another RAW.
+func (t *Task) letterID() string {
+	return fmt.Sprintf("dead:%s:%d:%s", rawStream, t.origin.seq, t.origin.epoch)
+}
+
+// Extend keeps the task ours for another AckWait. It is ErrLapsed when it comes too late: then the task is to be forgotten.
+func (t *Task) Extend() error {
+	if err := t.lapsed(); err != nil {
+		return err
+	}
+	if err := t.msg.InProgress(); err != nil {
+		return fmt.Errorf("extend task: %w", err)
+	}
+	t.hold()
+	return nil
+}
+
+// Release gives the task back at once, for another process. The task is not to be used any more.
+func (t *Task) Release() error {
+	if errors.Is(t.lapsed(), ErrLapsed) {
+		return nil // the server has given it away itself
+	}
+	if err := t.msg.Nak(); err != nil {
+		return fmt.Errorf("release task: %w", err)
+	}
+	return nil
+}
+
+func (t *Task) hold() {
+	until := t.conn.now().Add(t.ackWait)
+	t.held.Store(&until)
+}
+
+// lapsed is ErrLapsed when the server may have given the task to another process: a process that was
+// frozen finds out here, before it does something twice.
+func (t *Task) lapsed() error {
+	if t.conn.now().Before(*t.held.Load()) {
+		return nil
+	}
+	t.conn.metrics.tasks.WithLabelValues("lapsed").Inc()
+	return ErrLapsed
+}
+
+// claim returns the checkpoint to finish the task with, when it may be finished now.
+func (t *Task) claim(ctx context.Context) (checkpoint, error) {
+	if !t.head {
+		head, err := t.Head(ctx)
+		if err != nil {
+			return checkpoint{}, err
+		}
+		if !head {
+			return checkpoint{}, ErrNotHead
+		}
+	}
+	if err := t.lapsed(); err != nil {
+		return checkpoint{}, err
+	}
+	cp, err := t.conn.checkpoint(ctx, t.address.key)
+	if err == nil {
+		err = t.conn.updateBuried(ctx, t.address.key, &cp)
+	}
+	if err != nil {
+		t.forget()
+		return checkpoint{}, err
+	}
+	if cp.covers(t.origin) {
+		return checkpoint{}, t.done(ctx)
+	}
+	return cp, t.unlessMasked(ctx, cp)
+}
+
+// unlessMasked is nil where DEAD holds no letter of the task, also if another letter on its key hides it.
+func (t *Task) unlessMasked(ctx context.Context, cp checkpoint) error {
+	if !cp.masked {
+		return nil
+	}
+	_, err := t.unlessBuried(ctx)
+	if err != nil && !errors.Is(err, ErrDone) {
+		t.forget()
+	}
+	return err
+}
+
+// forget drops what this process believes, so that the streams are asked again.
+func (t *Task) forget() {
+	t.head = false
+	t.conn.checkpoints.drop(t.address.key)
+}
+
+// done acknowledges a task whose event turned out to be done.
+func (t *Task) done(ctx context.Context) error {
+	t.conn.metrics.tasks.WithLabelValues("done_before").Inc()
+	t.acknowledge(ctx)
+	return ErrDone
+}
+
+func (t *Task) acknowledge(ctx context.Context) {
+	// The event is stored: what ends ctx must not end this too early.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
+	defer cancel()
+	err := t.conn.denials.do(ctx, publishing(ackSubjects), t.msg.DoubleAck)
+	if err != nil {
+		t.conn.log.Debug("an acknowledgement was lost: the task is delivered again and found to be done", "error", err)
+	}
+}
+
+// ackSubjects stands for every acknowledgement where denials are told apart.
+const ackSubjects = "$JS.ACK.>"

@@ -1,0 +1,137 @@
+package broker
+
+import (
+	"cmp"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Topology is the shape of the streams. The zero value of a field means its default.
+type Topology struct {
+	Partitions  int           // of QUEUE: default 8, at most 256
+	Replicas    int           // default 1
+	RawAge      time.Duration // how long RAW keeps events: default 7 days
+	EnrichedAge time.Duration // default 7 days; at least RawAge
+	DeadAge     time.Duration // default 30 days; at least RawAge
+	Duplicates  time.Duration // how long an event ID is remembered: default 4 h 15 min, longer than Event Streams retries; at most RawAge
+	AckWait     time.Duration // of the partitions' consumers: default 30 s
+}
+
+const day = 24 * time.Hour
+
+func (t Topology) withDefaults() Topology {
+	t.Partitions = cmp.Or(t.Partitions, 8)
+	t.Replicas = cmp.Or(t.Replicas, 1)
+	t.RawAge = cmp.Or(t.RawAge, 7*day)
+	t.EnrichedAge = cmp.Or(t.EnrichedAge, max(7*day, t.RawAge))
+	t.DeadAge = cmp.Or(t.DeadAge, max(30*day, t.RawAge))
+	t.Duplicates = cmp.Or(t.Duplicates, min(4*time.Hour+15*time.Minute, t.RawAge))
+	t.AckWait = cmp.Or(t.AckWait, 30*time.Second)
+	return t
+}
+
+// Validate reports everything that is wrong with t, each problem by the field's name.
+func (t Topology) Validate() error {
+	t = t.withDefaults()
+	var errs []error
+	check := func(ok bool, problem string) {
+		if !ok {
+			errs = append(errs, errors.New(problem))
+		}
+	}
+	check(t.Partitions >= 1 && t.Partitions <= 256, "Partitions: must be 1 to 256")
+	check(t.Replicas == 1 || t.Replicas == 3 || t.Replicas == 5, "Replicas: must be 1, 3 or 5")
+	check(t.RawAge >= time.Second, "RawAge: must be at least 1s")
+	// What RAW still holds can come into QUEUE again (after a power cut, or when QUEUE is made anew). What ENRICHED and
+	// DEAD hold then tells that it is done already.
+	check(t.EnrichedAge >= t.RawAge, "EnrichedAge: must be at least RawAge")
+	check(t.DeadAge >= t.RawAge, "DeadAge: must be at least RawAge")
+	check(t.Duplicates >= 100*time.Millisecond && t.Duplicates <= t.RawAge, "Duplicates: must be 100ms to RawAge")
+	check(t.AckWait >= 100*time.Millisecond, "AckWait: must be at least 100ms")
+	return errors.Join(errs...)
+}
+
+// metadataPartitions is where QUEUE says how many partitions it has.
+const metadataPartitions = "rollcall-partitions"
+
+// maxAckPending is how many tasks of a partition may be delivered and not done. Beyond it the server delivers
+// nothing new, whoever's it is: so many events of accounts whose credentials are refused, or of stuck conversations, stop all others.
+// Giving tasks back does not help, since those that the server is to deliver again, at once or later, count too. It is what a
+// process can hold in memory (8 partitions of these are some 300 MB) and a server can write down over and over.
+const maxAckPending = 4000
+
+// streams are the streams, in the order in which they have to be made.
+func (t Topology) streams() []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{t.raw(), t.queue(), t.enriched(), t.dead()}
+}
+
+// limits is what ENRICHED, DEAD and RAW have in common: age alone limits them, so that nothing is dropped
+// for lack of room. Where the disk is full the server refuses the publish, and the publisher knows.
+func (t Topology) limits(name, description, subjects string, age time.Duration) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              name,
+		Description:       description,
+		Subjects:          []string{subjects},
+		Retention:         jetstream.LimitsPolicy,
+		Discard:           jetstream.DiscardNew,
+		MaxAge:            age,
+		MaxMsgs:           -1,
+		MaxBytes:          -1,
+		MaxMsgsPerSubject: -1,
+		MaxMsgSize:        -1,
+		Storage:           jetstream.FileStorage,
+		Replicas:          t.Replicas,
+		Duplicates:        t.Duplicates,
+		AllowDirect:       true,
+		PersistMode:       jetstream.DefaultPersistMode, // the asynchronous mode would switch sync_interval: always off
+	}
+}
+
+func (t Topology) raw() jetstream.StreamConfig {
+	return t.limits(rawStream, "Every webhook as it was received: the record", rawSubjects, t.RawAge)
+}
+
+func (t Topology) enriched() jetstream.StreamConfig {
+	return t.limits(enrichedStream, "Every event with its participants: the product", "rollcall.enriched.>", t.EnrichedAge)
+}
+
+func (t Topology) dead() jetstream.StreamConfig {
+	return t.limits(deadStream, "What could not be done, with the reason", "rollcall.dead.>", t.DeadAge)
+}
+
+// queue is what is not done yet. It has no subjects of its own, no limit, and forgets
+// ids at once: whatever RAW stored becomes work, also when it bears an id that was seen before.
+//
+// OptStartSeq matters: after a crash, a server that finds QUEUE empty and its notes on how far it came missing would
+// otherwise resume at the time of QUEUE's last message, and skip what RAW had stored before but QUEUE had not taken yet.
+func (t Topology) queue() jetstream.StreamConfig {
+	cfg := t.limits(queueStream, "Every raw event that is not done yet, by partition", "", 0)
+	cfg.Subjects = nil
+	cfg.Retention = jetstream.WorkQueuePolicy
+	cfg.Duplicates = 0
+	cfg.Sources = []*jetstream.StreamSource{{
+		Name:              rawStream,
+		OptStartSeq:       1,
+		SubjectTransforms: []jetstream.SubjectTransformConfig{{Source: rawSubjects, Destination: queueSubjects(t.Partitions)}},
+	}}
+	cfg.Metadata = map[string]string{metadataPartitions: strconv.Itoa(t.Partitions)}
+	return cfg
+}
+
+// consumer takes partition p. Nothing limits how often a task is delivered: with a limit, a worker that dies
+// during the last delivery would make the event vanish from view.
+func (t Topology) consumer(p int) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable:       consumerName(p),
+		DeliverPolicy: jetstream.DeliverAllPolicy,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       t.AckWait,
+		MaxDeliver:    -1,
+		MaxAckPending: maxAckPending,
+		FilterSubject: partitionSubjects(p),
+		ReplayPolicy:  jetstream.ReplayInstantPolicy,
+	}
+}
