@@ -1,0 +1,120 @@
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/rollcall-events/rollcall/events"
+)
+
+// panicError is a panic that was caught. It carries where it happened and the type of the panic's value,
+// but not the value, which may be made of what came from outside.
+type panicError struct {
+	kind  string
+	stack []byte
+}
+
+func (e *panicError) Error() string { return "panic (" + e.kind + ")" }
+
+// caught must be called with what recover returned.
+func caught(value any) *panicError {
+	return &panicError{kind: fmt.Sprintf("%T", value), stack: debug.Stack()}
+}
+
+// deliver stores everything that d says, in order. It stops at the first thing that cannot be stored: Twilio sends
+// the whole again, if it sends again at all, and what was stored already is known by its ID.
+func (s *Service) deliver(ctx context.Context, d events.Delivery, arrived time.Time) (res result) {
+	// A sender that hangs up does not undo what it sent.
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), arrived.Add(s.cfg.StoreTimeout))
+	defer cancel()
+
+	res.accepted, res.rejected, res.err = s.guardedParse(d)
+	for _, letter := range res.rejected {
+		if err := s.bury(ctx, letter); err != nil {
+			return res.failed(err, d.Feed == events.FeedConversations && (letter.Event == nil || mayDecide(*letter.Event)))
+		}
+	}
+	for _, e := range res.accepted {
+		err := guard(func() error { return s.store.Put(ctx, e) })
+		if tooLargeToStore(err) {
+			letter := shortened(events.DeadLetter{ID: e.ID, FailedAt: e.ReceivedAt, Event: &e, Feed: e.Feed, Account: e.Account})
+			err = s.bury(ctx, letter)
+			res.rejected = append(res.rejected, letter)
+		}
+		if err != nil {
+			return res.failed(err, mayDecide(e))
+		}
+	}
+	res.outcome = stored
+	if len(res.rejected) > 0 {
+		res.outcome = buried
+	}
+	return res
+}
+
+// bury stores letter, without what it quotes should that be more than the store can ever take.
+func (s *Service) bury(ctx context.Context, letter events.DeadLetter) error {
+	err := guard(func() error { return s.store.Bury(ctx, letter) })
+	if tooLargeToStore(err) {
+		return guard(func() error { return s.store.Bury(ctx, shortened(letter)) })
+	}
+	return err
+}
+
+// tooLargeToStore reports whether trying again is of no use, since the size is what is wrong.
+func tooLargeToStore(err error) bool {
+	var refusal interface{ TooLarge() bool }
+	return errors.As(err, &refusal) && refusal.TooLarge()
+}
+
+// shortened is what can be kept of a letter that is too large, which is then its reason.
+func shortened(letter events.DeadLetter) events.DeadLetter {
+	letter = letter.Shortened()
+	letter.Reason = events.ReasonTooLarge
+	return letter
+}
+
+// mayDecide reports whether the answer to e may decide on a user's action: e is a pre-action
+// webhook, or one of a type that we do not know.
+func mayDecide(e events.Event) bool {
+	return e.PreAction || e.Feed == events.FeedConversations && e.Resource == events.Unknown
+}
+
+// guardedParse is events.Parse. Should that panic, the delivery is evidence like any other that cannot be parsed.
+func (s *Service) guardedParse(d events.Delivery) (accepted []events.Event, rejected []events.DeadLetter, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			accepted, rejected, err = nil, []events.DeadLetter{evidence(d)}, caught(value)
+		}
+	}()
+	accepted, rejected = s.parse(d)
+	return accepted, rejected, nil
+}
+
+func evidence(d events.Delivery) events.DeadLetter {
+	body := d.Body
+	if d.Method == http.MethodGet {
+		body = []byte(d.Query)
+	}
+	sum := sha256.Sum256(body)
+	return events.DeadLetter{
+		ID: "sha256:" + hex.EncodeToString(sum[:]), Reason: events.ReasonUnparseable, Detail: "parsing panicked",
+		FailedAt: d.ReceivedAt.UTC(), Feed: d.Feed, ContentType: d.ContentType, Body: body,
+	}
+}
+
+// guard calls f and returns its error, or its panic as one.
+func guard(f func() error) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = caught(value)
+		}
+	}()
+	return f()
+}

@@ -1,0 +1,79 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// report writes the one log line of a webhook and counts it. The line holds words from closed lists, identifiers
+// that have been checked, and errors of our own: nothing else of what was sent.
+func (s *Service) report(ctx context.Context, rt route, res result, status int, took time.Duration) {
+	s.metrics.observe(rt.feed, res, took)
+	level := verdicts()[res.outcome].level
+	if !s.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("feed", feedLabel(rt.feed)), slog.String("outcome", string(res.outcome)),
+		slog.Int("status", status), slog.Int64("took_ms", took.Milliseconds()),
+	}
+	attrs = append(attrs, res.attrs()...)
+	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
+		attrs = append(attrs, slog.String("trace_id", span.TraceID().String()))
+	}
+	s.log.LogAttrs(ctx, level, "webhook", attrs...)
+}
+
+// attrs tells of the first event and the first dead letter, and how many there are: all feeds but
+// Event Streams bring one, and that one too in practice.
+func (res result) attrs() (attrs []slog.Attr) {
+	if len(res.accepted) > 0 {
+		e := res.accepted[0]
+		attrs = append(attrs, slog.Int("events", len(res.accepted)), slog.String("event_id", e.ID),
+			slog.String("account_sid", string(e.Account)), slog.String("key", e.Key()),
+			slog.String("type", string(e.API)+"."+e.Resource+"."+e.Action))
+	}
+	if len(res.rejected) > 0 {
+		d := res.rejected[0]
+		attrs = append(attrs, slog.Int("dead_letters", len(res.rejected)), slog.String("dead_letter_id", d.ID),
+			slog.String("reason", string(d.Reason)), slog.String("dead_letter_account_sid", string(d.Account)))
+	}
+	if res.err != nil {
+		attrs = append(attrs, slog.Any("error", res.err))
+	}
+	if crash := (*panicError)(nil); errors.As(res.err, &crash) {
+		attrs = append(attrs, slog.String("stack", string(crash.stack)))
+	}
+	return attrs
+}
+
+// startSpan begins a trace of our own and links the one that the request claims to be part of: whoever
+// can reach us must not decide what we sample.
+func (s *Service) startSpan(r *http.Request, rt route) (context.Context, trace.Span) {
+	options := []trace.SpanStartOption{
+		trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer),
+		trace.WithAttributes(attribute.String("http.route", rt.path), attribute.String("rollcall.feed", feedLabel(rt.feed))),
+	}
+	claimed := trace.SpanContextFromContext(otel.GetTextMapPropagator().Extract(context.Background(), propagation.HeaderCarrier(r.Header)))
+	if claimed.IsValid() {
+		claimed = claimed.WithTraceState(trace.TraceState{}) // text of a stranger's choice
+		options = append(options, trace.WithLinks(trace.Link{SpanContext: claimed}))
+	}
+	return s.tracer.Start(r.Context(), "webhook "+feedLabel(rt.feed), options...) //nolint:spancheck // the caller ends it
+}
+
+func endSpan(span trace.Span, res result, status int) {
+	span.SetAttributes(attribute.String("rollcall.outcome", string(res.outcome)), attribute.Int("http.response.status_code", status))
+	if status >= http.StatusInternalServerError || res.outcome == lost {
+		span.SetStatus(codes.Error, string(res.outcome))
+	}
+}

@@ -1,0 +1,53 @@
+package ingest
+
+import (
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-events/rollcall/events"
+)
+
+const (
+	mediaForm = "application/x-www-form-urlencoded"
+	mediaJSON = "application/json"
+)
+
+// route is one path that Twilio may be given, and what is taken there.
+type route struct {
+	path    string
+	feed    events.Feed
+	methods []string
+	media   string // of a posted body; for JSON, its "+json" kin too
+}
+
+func routes() []route {
+	both, post := []string{http.MethodPost, http.MethodGet}, []string{http.MethodPost}
+	return []route{
+		{"/webhooks/conversations", events.FeedConversations, both, mediaForm},
+		{"/webhooks/flex", events.FeedFlex, both, mediaForm},
+		{"/webhooks/orchestrator", events.FeedOrchestrator, post, mediaJSON},
+		{"/webhooks/event-streams", events.FeedEventStreams, post, mediaJSON},
+	}
+}
+
+func (rt route) allows(method string) bool { return slices.Contains(rt.methods, method) }
+
+func (rt route) allow() string { return strings.Join(rt.methods, ", ") }
+
+// contentType returns what r's body is to be read as, or false when it is nothing that is taken here. A body
+// without a content type is taken for what the route takes: only a genuine one will bear a signature.
+func (rt route) contentType(r *http.Request) (string, bool) {
+	given := r.Header.Values("Content-Type")
+	switch {
+	case r.Method == http.MethodGet, len(given) == 0:
+		return rt.media, true
+	case len(given) > 1:
+		return "", false
+	}
+	// ParseMediaType names the type even where it finds fault with a parameter.
+	media, _, _ := mime.ParseMediaType(given[0])
+	kin := rt.media == mediaJSON && strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json")
+	return given[0], media == rt.media || kin
+}

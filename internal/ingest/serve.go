@@ -1,0 +1,82 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/rollcall-events/rollcall/events"
+)
+
+// result is what became of one webhook, and what may be told of it.
+type result struct {
+	outcome  outcome
+	accepted []events.Event
+	rejected []events.DeadLetter
+	bytes    int   // of the body, when it was read
+	err      error // what went wrong, for the log
+}
+
+// failed returns res for something genuine that could not be stored. decides says
+// that the answer may decide on a user's own action.
+func (res result) failed(err error, decides bool) result {
+	res.outcome, res.err = notStored, errors.Join(res.err, err)
+	if decides {
+		res.outcome = lost
+	}
+	return res
+}
+
+// serve answers one webhook and tells what became of it, exactly once.
+func (s *Service) serve(w http.ResponseWriter, r *http.Request, rt route) {
+	arrived := s.now()
+	s.metrics.inFlight.Inc()
+	defer s.metrics.inFlight.Dec()
+	ctx, span := s.startSpan(r, rt)
+	defer span.End()
+	// Of a body that is refused unread, the server itself reads a part before it answers: that too must end.
+	// For the next request on the connection it sets a deadline of its own.
+	_ = http.NewResponseController(w).SetReadDeadline(arrived.Add(s.cfg.BodyTimeout))
+
+	res := s.handle(ctx, w, r, rt, arrived)
+	status := verdicts()[res.outcome].status
+	s.answer(w, rt, status)
+	s.report(ctx, rt, res, status, s.now().Sub(arrived))
+	endSpan(span, res, status)
+}
+
+// handle does all but answer. Whatever panics in it is an outcome like the others.
+func (s *Service) handle(ctx context.Context, w http.ResponseWriter, r *http.Request, rt route, arrived time.Time) (res result) {
+	trusted, room := false, room{all: s.large}
+	defer room.giveBack()
+	defer func() {
+		if value := recover(); value != nil {
+			res.outcome, res.err = panicked, caught(value)
+			if trusted {
+				res = result{}.failed(res.err, rt.feed == events.FeedConversations)
+			}
+		}
+	}()
+	if rt.path == "" {
+		return result{outcome: noRoute}
+	}
+	d, refused := s.trust(w, r, rt, arrived, &room)
+	if refused != "" {
+		return result{outcome: refused}
+	}
+	trusted = true
+	res = s.deliver(ctx, d, arrived)
+	res.bytes = len(d.Body)
+	return res
+}
+
+// answer writes status with an empty body: there is nothing that a sender needs to know, and Twilio reads
+// the body of an answer to a pre-action webhook as a change to the user's action.
+func (s *Service) answer(w http.ResponseWriter, rt route, status int) {
+	if status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", rt.allow())
+	}
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(status)
+}

@@ -1,0 +1,95 @@
+package ingest
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/rollcall-events/rollcall/events"
+	"github.com/rollcall-events/rollcall/validation"
+)
+
+const (
+	signatureHeader   = "X-Twilio-Signature"
+	idempotencyHeader = "I-Twilio-Idempotency-Token"
+)
+
+// trust is the one way from untrusted bytes to a delivery that may be believed. It returns the delivery, or
+// else why not (refused is "" then and only then). Nothing of the body is looked at
+// before its signature is found good, nor is any header that a sender could set to seem another. room is what the
+// body takes of what all bodies share; the caller gives it back.
+func (s *Service) trust(w http.ResponseWriter, r *http.Request, rt route, arrived time.Time, room *room) (d events.Delivery, refused outcome) {
+	if !rt.allows(r.Method) {
+		return d, badMethod
+	}
+	contentType, ok := rt.contentType(r)
+	if !ok {
+		return d, badMedia
+	}
+	signature, refused := theSignature(r.Header)
+	if refused != "" {
+		return d, refused
+	}
+	var body []byte
+	if r.Method != http.MethodGet { // a GET says all in its query, and its body is never read
+		if body, refused = s.readBody(w, r, arrived.Add(s.cfg.BodyTimeout), room); refused != "" {
+			return d, refused
+		}
+	}
+	signer, refused := s.verify(validation.Request{
+		Method: r.Method, Target: r.RequestURI, ContentType: contentType, Signature: signature, Body: body,
+	})
+	return events.Delivery{
+		Feed: rt.feed, Method: r.Method, ContentType: contentType, Query: r.URL.RawQuery, Body: body,
+		IdempotencyToken: theOnly(r.Header, idempotencyHeader), Signer: signer, ReceivedAt: arrived,
+	}, refused
+}
+
+// theSignature refuses several signatures: a proxy that looks at one and we at another would be deceived.
+func theSignature(h http.Header) (string, outcome) {
+	switch signature := theOnly(h, signatureHeader); {
+	case len(h.Values(signatureHeader)) > 1:
+		return "", forged
+	case signature == "":
+		return "", unsigned
+	default:
+		return signature, ""
+	}
+}
+
+func theOnly(h http.Header, name string) string {
+	if values := h.Values(name); len(values) == 1 {
+		return values[0]
+	}
+	return ""
+}
+
+// verify returns the accounts that the signing key belongs to. No more signatures are checked
+// at once than there are processors: a hostile form takes many times its size while it is read.
+func (s *Service) verify(req validation.Request) ([]validation.SID, outcome) {
+	s.checking <- struct{}{}
+	defer func() { <-s.checking }()
+
+	keys, accounts := s.keys.Signers()
+	i, err := s.verifier.Verify(req, keys)
+	switch {
+	case err == nil:
+		return accountsOf(keys[i], keys, accounts), ""
+	case errors.Is(err, validation.ErrBodyHashMissing):
+		return nil, unhashed
+	case errors.Is(err, validation.ErrBodyHashMismatch):
+		return nil, altered
+	default:
+		return nil, forged
+	}
+}
+
+// accountsOf returns every account that key signs for: accounts may share one.
+func accountsOf(key validation.Secret, keys []validation.Secret, accounts []validation.SID) (signer []validation.SID) {
+	for i, k := range keys {
+		if k == key {
+			signer = append(signer, accounts[i])
+		}
+	}
+	return signer
+}
