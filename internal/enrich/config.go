@@ -1,0 +1,64 @@
+package enrich
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config is how a Pipeline behaves. The zero value of a field means its default.
+type Config struct {
+	Concurrency int           // calls to Twilio under way at once: default 64
+	CallTimeout time.Duration // for one call, all its pages: default 15 s
+	HeadTimeout time.Duration // how long one event may hold up its conversation while it can be looked up: default 15 min
+	ExtendEvery time.Duration // how often held tasks are extended: default 10 s, a third of the broker's AckWait
+	StopTimeout time.Duration // for calls under way when stopping: default 20 s
+	ProbeEvery  time.Duration // how often an account whose credentials Twilio refuses is tried again: default 30 s
+
+	// MaxRate is how many calls a second each account may make at most; 0 is as many as there are. A call
+	// is one request for each page of a list.
+	MaxRate float64
+	// MaxRosterAge is how long before an event came to this process the fetch that serves it may have begun, for events
+	// that do not change who is there; 0 is never before it came.
+	MaxRosterAge time.Duration
+}
+
+// withDefaults returns c with every zero field at its default, or an error that
+// names each field that cannot be.
+func (c Config) withDefaults() (Config, error) {
+	var problems []error
+	if c.Concurrency == 0 {
+		c.Concurrency = 64
+	}
+	if c.Concurrency < 0 {
+		problems = append(problems, fmt.Errorf("%s: got %d, want at least 1", "Concurrency", c.Concurrency))
+	}
+	for _, d := range []struct {
+		name  string
+		field *time.Duration
+		value time.Duration
+	}{
+		{"CallTimeout", &c.CallTimeout, 15 * time.Second},
+		{"HeadTimeout", &c.HeadTimeout, 15 * time.Minute},
+		{"ExtendEvery", &c.ExtendEvery, 10 * time.Second},
+		{"StopTimeout", &c.StopTimeout, 20 * time.Second},
+		{"ProbeEvery", &c.ProbeEvery, 30 * time.Second},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+		if *d.field < 0 {
+			problems = append(problems, fmt.Errorf("%s: got %v, want more than 0", d.name, *d.field))
+		}
+	}
+	if c.MaxRate < 0 {
+		problems = append(problems, fmt.Errorf("%s: got %v, want 0 or more", "MaxRate", c.MaxRate))
+	}
+	if c.MaxRosterAge < 0 {
+		problems = append(problems, fmt.Errorf("%s: got %v, want 0 or more", "MaxRosterAge", c.MaxRosterAge))
+	}
+	if c.HeadTimeout > 0 && c.CallTimeout > c.HeadTimeout {
+		problems = append(problems, fmt.Errorf("%s: got %v, want at most HeadTimeout (%v)", "CallTimeout", c.CallTimeout, c.HeadTimeout))
+	}
+	return c, errors.Join(problems...)
+}

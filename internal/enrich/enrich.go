@@ -1,0 +1,204 @@
+// Package enrich owns the pipeline from a raw event to an enriched one: lanes that
+// keep order on a key, one fetch for all that wait, and the one policy for every answer of Twilio's API.
+package enrich
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/rollcall-events/rollcall/events"
+	"github.com/rollcall-events/rollcall/participants"
+	"github.com/rollcall-events/rollcall/validation"
+)
+
+// Task is one event to be enriched; broker.Task is one.
+//
+// An error of Head, Publish or Bury with a method Done() bool that returns true says that the
+// task is not ours any more: it is forgotten. One of Publish with TooLarge() bool
+// says that the event can never be published as it is. After any other error Head is asked again.
+type Task interface {
+	Context() context.Context // the trace that the event arrived in; no deadline
+	Event() events.Event
+	Sequence() uint64
+	Head(ctx context.Context) (bool, error)
+	Publish(ctx context.Context, e events.Enriched) error
+	Bury(ctx context.Context, d events.DeadLetter) error
+	Extend() error
+	Release() error
+}
+
+// API is what the pipeline asks of Twilio; participants.Client is one.
+type API interface {
+	ListConversation(ctx context.Context, cred participants.Credentials, conversation, service validation.SID) ([]participants.Participant, error)
+	ListChannel(ctx context.Context, cred participants.Credentials, interaction, channel validation.SID) ([]participants.Participant, error)
+	ListV2(ctx context.Context, cred participants.Credentials, conversation validation.V2ID) ([]participants.Participant, error)
+	FetchV2(ctx context.Context, cred participants.Credentials, conversation, participant validation.V2ID) (participants.Participant, error)
+}
+
+// Accounts gives the credentials to call the API with. What it gives may change at any time.
+type Accounts interface {
+	API(account validation.SID) (participants.Credentials, bool)
+}
+
+// Pipeline enriches tasks: strictly in the order of their sequences on a key, in parallel
+// across keys. Every task it takes ends as exactly one of published, buried, forgotten
+// (done already, or held elsewhere), or released.
+type Pipeline struct {
+	cfg     Config
+	api     API
+	gate    *gate
+	shelf   *shelf
+	log     *slog.Logger
+	metrics *metrics
+	tracer  trace.Tracer
+
+	// Two contexts outlive any one call of the Pipeline's methods: working ends when nothing new may
+	// begin, finishing when what is under way must end too.
+	working, finishing         context.Context //nolint:containedctx // lanes outlive the call that makes them
+	stopWorking, stopFinishing context.CancelFunc
+
+	mu       sync.Mutex
+	stopping bool
+	lanes    map[string]*lane
+	waiting  int // tasks in all lanes
+	running  sync.WaitGroup
+}
+
+// New checks cfg and returns a Pipeline. Every wrong field is reported, each by name.
+func New(cfg Config, api API, accounts Accounts, log *slog.Logger, reg prometheus.Registerer) (*Pipeline, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	p := &Pipeline{
+		cfg:    cfg,
+		api:    api,
+		gate:   newGate(cfg, accounts, log),
+		shelf:  newShelf(cfg.MaxRosterAge),
+		log:    log,
+		tracer: otel.Tracer("github.com/rollcall-events/rollcall/internal/enrich"),
+		lanes:  map[string]*lane{},
+	}
+	p.working, p.stopWorking = context.WithCancel(context.Background())
+	p.finishing, p.stopFinishing = context.WithCancel(context.Background())
+	if p.metrics, err = newMetrics(p, reg); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Handle takes a task; it does not block. The task is finished by Publish, Bury or Release.
+// A task that is here already (the server delivered it twice) takes the place of the older one.
+func (p *Pipeline) Handle(t Task) {
+	if !p.enqueue(t) {
+		_ = t.Release() // stopping; if this fails the hold lapses by itself
+	}
+}
+
+// enqueue puts t in its lane, or reports false when the Pipeline is stopping.
+func (p *Pipeline) enqueue(t Task) bool {
+	event := t.Event()
+	key, seq := event.Key(), t.Sequence()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopping {
+		return false
+	}
+	l := p.lanes[key]
+	if l == nil {
+		l = newLane(p, key)
+		p.lanes[key] = l
+		p.running.Go(l.run)
+	}
+	if l.insert(t, seq) {
+		p.waiting++
+	}
+	return true
+}
+
+// Run works until ctx is done, then lets calls under way finish, at most for Config.StopTimeout,
+// and releases what it still holds. It returns nil. It must be called once.
+func (p *Pipeline) Run(ctx context.Context) error {
+	extend, recheck := time.NewTicker(p.cfg.ExtendEvery), time.NewTicker(credentialsEvery)
+	defer extend.Stop()
+	defer recheck.Stop()
+	stop, drained := ctx.Done(), (chan struct{})(nil)
+	for {
+		select {
+		case <-stop:
+			stop, drained = nil, p.drain()
+		case <-drained:
+			return nil
+		case <-extend.C:
+			p.extendAll()
+		case <-recheck.C:
+			p.gate.holds.tick()
+		}
+	}
+}
+
+// drain begins the end; what it returns is closed when every lane is gone.
+func (p *Pipeline) drain() chan struct{} {
+	p.mu.Lock()
+	p.stopping = true
+	p.mu.Unlock()
+	p.stopWorking()
+	timeout := time.AfterFunc(p.cfg.StopTimeout, p.stopFinishing)
+	drained := make(chan struct{})
+	go func() {
+		p.running.Wait()
+		timeout.Stop()
+		p.stopFinishing()
+		close(drained)
+	}()
+	return drained
+}
+
+// extendAll keeps every held task ours. A task that cannot be extended comes again.
+func (p *Pipeline) extendAll() {
+	for _, t := range p.held() {
+		if err := t.Extend(); err != nil {
+			p.metrics.extendFailures.Inc()
+		}
+	}
+}
+
+func (p *Pipeline) held() []Task {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	tasks := make([]Task, 0, p.waiting)
+	for _, l := range p.lanes {
+		for _, it := range l.items {
+			tasks = append(tasks, it.task)
+		}
+	}
+	return tasks
+}
+
+// Ready returns nil, or names the accounts whose credentials are missing or refused by Twilio.
+func (p *Pipeline) Ready(context.Context) error { return p.gate.holds.ready() }
+
+// isDone reports whether err says that the task is not ours any more: done, or held elsewhere.
+func isDone(err error) bool {
+	e, ok := errors.AsType[interface {
+		error
+		Done() bool
+	}](err)
+	return ok && e.Done()
+}
+
+// isTooLarge reports whether err says that the message exceeds what the server takes.
+func isTooLarge(err error) bool {
+	e, ok := errors.AsType[interface {
+		error
+		TooLarge() bool
+	}](err)
+	return ok && e.TooLarge()
+}

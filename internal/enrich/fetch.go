@@ -1,0 +1,161 @@
+package enrich
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/rollcall-events/rollcall/events"
+)
+
+// atOnce is how many calls for one event are under way side by side: a v2 message names its author and everybody it went to.
+const atOnce = 8
+
+// asked is one call and what became of it.
+type asked struct {
+	call    call
+	sharers []*item
+	answer  *answer       // nil when it was not made
+	kept    time.Duration // for which it was not allowed to be made
+	err     error         // why it was not made
+}
+
+// fetch makes the calls once, side by side, and reports whether it has all their answers; if not it has waited
+// as long as the policy says, or set its letter.
+func (l *lane) fetch(ctx context.Context, it *item, calls []call) bool {
+	began, all := time.Now(), make([]asked, len(calls))
+	var under sync.WaitGroup
+	for i, c := range calls {
+		under.Go(func() { all[i] = l.ask(ctx, c) })
+	}
+	under.Wait()
+	return l.settle(it, began, all)
+}
+
+// ask makes the call c once, for every item that waits for the same answer when the call
+// begins: never for one that arrives later, since the answer could miss what that one is about. It changes no item.
+func (l *lane) ask(ctx context.Context, c call) asked {
+	pass, kept, err := l.p.gate.enter(l.p.working, c)
+	if err != nil {
+		return asked{call: c, kept: kept, err: err}
+	}
+	sharers, service := l.sharers(c)
+	a := &answer{began: time.Now().UTC()}
+	ctx, cancel := context.WithTimeout(ctx, l.p.cfg.CallTimeout)
+	defer cancel()
+	ctx, span := l.p.tracer.Start(ctx, "fetch "+string(c.lookup), trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(attribute.Int("rollcall.events", len(sharers))))
+	a.participants, err = c.do(ctx, l.p.api, pass.cred, service)
+	a.verdict, a.failure = judge(err), asFailure(err)
+	span.SetAttributes(attribute.String("rollcall.verdict", string(a.verdict)))
+	span.End()
+	pass.leave(a.verdict, a.failure)
+	l.p.shelf.put(c, a)
+	l.p.metrics.called(c.lookup, a.verdict, time.Since(a.began))
+	return asked{call: c, sharers: sharers, answer: a, kept: kept}
+}
+
+// settle learns what all say, and waits as long as the one that asks for most, or sets the letter when there has
+// been enough waiting. It reports whether it has all the answers. The time in which nothing could be asked does
+// not count, nor does all the time since the calls began when it is the host that fails.
+func (l *lane) settle(it *item, began time.Time, all []asked) (whole bool) {
+	var kept, wait time.Duration
+	outage := false
+	l.round++
+	whole = true
+	for _, a := range all {
+		kept, wait = max(kept, a.kept), max(wait, l.learn(it, a))
+		whole = whole && it.answers[a.call] != nil
+		outage = outage || a.blamesHost() && l.p.gate.hostOf(a.call).outage()
+	}
+	if outage {
+		l.pause(wait, nil)
+		l.excuse(it, time.Since(began))
+		return whole
+	}
+	l.excuse(it, kept)
+	if wait > 0 && !l.overdue(it) {
+		l.pause(wait, nil)
+	}
+	return whole
+}
+
+// blamesHost reports whether there is no answer because of the host.
+func (a asked) blamesHost() bool {
+	if a.answer == nil {
+		return errors.Is(a.err, errHostUnwell)
+	}
+	return rules[a.answer.verdict].host
+}
+
+// learn gives an answer that stands to those who waited for it. For one that does not it returns how long to wait
+// before the call is made again.
+func (l *lane) learn(it *item, a asked) time.Duration {
+	switch {
+	case errors.Is(a.err, errHostUnwell):
+		return l.p.gate.hostOf(a.call).again()
+	case a.answer == nil:
+		return 0 // held for a while, or stopping
+	}
+	r := rules[a.answer.verdict]
+	shared := 0
+	for _, s := range a.sharers {
+		if s.count(a.answer, l.round); r.stands(s) {
+			s.give(a.call, a.answer)
+			shared++
+		}
+	}
+	switch {
+	case it.answers[a.call] != nil:
+		l.p.metrics.coalesced.Add(float64(shared - 1))
+		return 0
+	case r.delay == nil:
+		return 0
+	}
+	return r.delay(it.failing, a.answer.failure)
+}
+
+// count notes a call made for the item. Of those that fail side by side, in one round, the first alone counts as a try.
+func (it *item) count(a *answer, round int) {
+	it.attempts++
+	it.failure = cmp.Or(a.failure, it.failure)
+	switch {
+	case rules[a.verdict].final:
+		it.failing = 0
+	case it.failed != round:
+		it.failed = round
+		it.failing++
+		if a.verdict == verdictSuspect {
+			it.suspects++
+		}
+	}
+}
+
+// stands reports whether the verdict is the last word for the item.
+func (r rule) stands(it *item) bool {
+	return r.final || r.tries > 0 && it.suspects >= r.tries
+}
+
+func (it *item) give(c call, a *answer) {
+	if it.answers == nil {
+		it.answers = make(map[call]*answer, 1)
+	}
+	it.answers[c] = a
+}
+
+// overdue reports whether it has held up its conversation for too long, and sets its letter if so.
+func (l *lane) overdue(it *item) bool {
+	l.p.mu.Lock()
+	since, event := it.headSince, it.task.Event()
+	l.p.mu.Unlock()
+	if time.Since(since) < l.p.cfg.HeadTimeout {
+		return false
+	}
+	it.letter = it.letterFor(event, events.ReasonOverdue, it.failure)
+	return true
+}

@@ -1,0 +1,190 @@
+package enrich
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/rollcall-events/rollcall/events"
+	"github.com/rollcall-events/rollcall/participants"
+	"github.com/rollcall-events/rollcall/validation"
+)
+
+// host is one of the two hosts that the API lives on: what can be unwell as a whole.
+type host string
+
+const (
+	hostConversations host = "conversations"
+	hostFlex          host = "flex"
+)
+
+func hostOf(api events.API) host {
+	if api == participants.Flex {
+		return hostFlex
+	}
+	return hostConversations
+}
+
+// errHostUnwell is how enter refuses while a host's breaker is open.
+var errHostUnwell = errors.New("the host is unwell")
+
+// gate decides when a call may be made: its account is neither held nor left alone, the account's pace and throttle
+// and the process have a place for it, and the host's breaker is closed. An account that waits takes no place
+// of the process, so it delays no other.
+type gate struct {
+	holds   *holds
+	slots   chan struct{} // one per call under way in the whole process
+	hosts   map[host]*health
+	maxRate float64
+
+	mu         sync.Mutex
+	allowances map[validation.SID]*allowance
+}
+
+// allowance is how much one account may ask: how many calls at once, and how soon.
+type allowance struct {
+	*throttle
+	*pace
+}
+
+func newGate(cfg Config, accounts Accounts, log *slog.Logger) *gate {
+	return &gate{
+		holds:      newHolds(accounts, cfg.ProbeEvery, log),
+		slots:      make(chan struct{}, cfg.Concurrency),
+		hosts:      map[host]*health{hostConversations: newHealth(hostConversations, log), hostFlex: newHealth(hostFlex, log)},
+		maxRate:    cfg.MaxRate,
+		allowances: map[validation.SID]*allowance{},
+	}
+}
+
+// pass is the leave to make one call. leave must be called with how it went.
+type pass struct {
+	gate      *gate
+	call      call
+	cred      participants.Credentials
+	allowance *allowance
+	began     time.Time
+}
+
+// enter waits until c may be made. kept is for how long that was. The error is errHostUnwell at once while the host's
+// breaker is open, errHeld after a while of its account being held, or else ctx's.
+func (g *gate) enter(ctx context.Context, c call) (p *pass, kept time.Duration, err error) {
+	came := time.Now()
+	p, err = g.admit(ctx, c)
+	return p, time.Since(came), err
+}
+
+func (g *gate) admit(ctx context.Context, c call) (*pass, error) {
+	k, a, h := c.holdKey(), g.allowanceOf(c.account), g.hostOf(c)
+	for {
+		if h.isOpen() {
+			return nil, errHostUnwell
+		}
+		cred, probe, err := g.holds.enter(ctx, k)
+		if err != nil {
+			return nil, err
+		}
+		if err := g.takePlace(ctx, a); err != nil {
+			return nil, err
+		}
+		if a.paused() > 0 || !probe && g.holds.isHeld(k) {
+			g.leavePlace(a) // things have changed meanwhile
+			continue
+		}
+		if !h.breaker.TryAcquirePermit() {
+			g.leavePlace(a)
+			return nil, errHostUnwell
+		}
+		return &pass{gate: g, call: c, cred: cred, allowance: a, began: time.Now()}, nil
+	}
+}
+
+// hostOf is the health of the host that c asks.
+func (g *gate) hostOf(c call) *health { return g.hosts[hostOf(c.holdKey().api)] }
+
+func (g *gate) allowanceOf(account validation.SID) *allowance {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	a := g.allowances[account]
+	if a == nil {
+		a = &allowance{newThrottle(cap(g.slots)), newPace(g.maxRate)}
+		g.allowances[account] = a
+	}
+	return a
+}
+
+// takePlace waits for a place in the account's throttle, then for its pace, and last for a place in the process.
+func (g *gate) takePlace(ctx context.Context, a *allowance) error {
+	if err := a.rest(ctx); err != nil {
+		return err
+	}
+	if err := a.acquire(ctx); err != nil {
+		return err
+	}
+	if err := a.limiter.Wait(ctx); err != nil {
+		a.release()
+		return err
+	}
+	select {
+	case g.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		a.release()
+		return ctx.Err()
+	}
+}
+
+func (g *gate) leavePlace(a *allowance) {
+	<-g.slots
+	a.release()
+}
+
+// leave gives the place back and learns from how the call went.
+func (p *pass) leave(v verdict, e *participants.Error) {
+	g, r := p.gate, rules[v]
+	if h := g.hostOf(p.call); r.host {
+		h.failedFor(p.call.within, reached(e))
+	} else {
+		h.answered()
+	}
+	if r.pause != nil {
+		p.allowance.pause(r.pause(e))
+	}
+	switch {
+	case v == verdictHold:
+		g.holds.refused(p.call.holdKey(), p.cred, statusOf(e))
+	case v == verdictSlow:
+		p.allowance.slower(p.began)
+	case r.proven:
+		g.holds.proven(p.call.holdKey())
+		p.allowance.faster()
+	}
+	g.leavePlace(p.allowance)
+}
+
+// reached reports whether the host was there: a call that took too long may have been its own fault.
+func reached(e *participants.Error) bool {
+	return e == nil || e.Failure != participants.FailureTransport || e.Status != 0 || errors.Is(e, context.DeadlineExceeded)
+}
+
+func statusOf(e *participants.Error) int {
+	if e == nil {
+		return 0
+	}
+	return e.Status
+}
+
+// countPaused returns how many accounts Twilio wants left alone right now.
+func (g *gate) countPaused() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := 0
+	for _, a := range g.allowances {
+		if a.paused() > 0 {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,139 @@
+package enrich
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rollcall-events/rollcall/events"
+	"github.com/rollcall-events/rollcall/participants"
+)
+
+// outcome is how a task ended: a roster status, the reason of a dead letter, or outcomeForgotten. A closed list.
+type outcome string
+
+// outcomeForgotten is a task that is not ours any more: its event is done, or another process may have it.
+const outcomeForgotten outcome = "forgotten"
+
+// metrics are the pipeline's figures. Every label is from a closed list.
+type metrics struct {
+	events         *prometheus.CounterVec
+	calls          *prometheus.CounterVec
+	callSeconds    *prometheus.HistogramVec
+	latency        prometheus.Histogram
+	coalesced      prometheus.Counter
+	reused         prometheus.Counter
+	storeFailures  *prometheus.CounterVec
+	extendFailures prometheus.Counter
+}
+
+// newMetrics registers the figures of p with reg, which may be nil.
+func newMetrics(p *Pipeline, reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_enrich_events_total",
+			Help: "Events finished, by how: a roster status, a dead letter's reason, or forgotten because it was done before or is held elsewhere.",
+		}, []string{"outcome", "api"}),
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_enrich_calls_total",
+			Help: "Calls to Twilio, by lookup and what the policy made of the outcome.",
+		}, []string{"lookup", "verdict"}),
+		callSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "rollcall_enrich_call_duration_seconds",
+			Help:    "How long a call to Twilio took, all its pages.",
+			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 30},
+		}, []string{"lookup"}),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "rollcall_enrich_latency_seconds",
+			Help:    "From the webhook's arrival to the enriched event's publication.",
+			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 15, 60, 300, 900, 3600},
+		}),
+		coalesced: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rollcall_enrich_coalesced_events_total",
+			Help: "Answers that an event shared with the one that a call was made for.",
+		}),
+		reused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rollcall_enrich_reused_answers_total",
+			Help: "Answers that an event was given although their call began before it came, as the greatest age of a roster allows.",
+		}),
+		storeFailures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_enrich_store_failures_total",
+			Help: "Publications and burials that NATS did not acknowledge. Each is tried again.",
+		}, []string{"operation"}),
+		extendFailures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rollcall_enrich_extend_failures_total",
+			Help: "Held tasks that could not be extended. They are delivered again.",
+		}),
+	}
+	return m, register(reg, append([]prometheus.Collector{
+		m.events, m.calls, m.callSeconds, m.latency, m.coalesced, m.reused, m.storeFailures, m.extendFailures,
+	}, p.gauges()...))
+}
+
+func register(reg prometheus.Registerer, all []prometheus.Collector) error {
+	if reg == nil {
+		return nil
+	}
+	var problems []error
+	for _, c := range all {
+		if err := reg.Register(c); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// gauges are what can be read off p at any time.
+func (p *Pipeline) gauges() []prometheus.Collector {
+	gauge := func(name, help string, labels prometheus.Labels, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, value)
+	}
+	all := []prometheus.Collector{
+		gauge("rollcall_enrich_lanes", "Keys with tasks in this process.", nil, func() float64 {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return float64(len(p.lanes))
+		}),
+		gauge("rollcall_enrich_waiting_tasks", "Tasks that this process holds.", nil, func() float64 {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return float64(p.waiting)
+		}),
+		gauge("rollcall_enrich_paused_accounts", "Accounts that Twilio wants left alone for a while.", nil, func() float64 {
+			return float64(p.gate.countPaused())
+		}),
+		gauge("rollcall_enrich_oldest_head_seconds", "How long the slowest event has held up its conversation.", nil, p.oldestHead),
+	}
+	for _, api := range []events.API{participants.Conversations, participants.Flex, participants.Orchestrator} {
+		all = append(all, gauge("rollcall_enrich_held_accounts", "Accounts whose credentials are missing or refused.",
+			prometheus.Labels{"api": string(api)}, func() float64 { return float64(p.gate.holds.count(api)) }))
+	}
+	for h, health := range p.gate.hosts {
+		all = append(all, gauge("rollcall_enrich_breaker_open", "1 while the breaker keeps calls from the host.",
+			prometheus.Labels{"host": string(h)}, func() float64 {
+				if health.breaker.IsClosed() {
+					return 0
+				}
+				return 1
+			}))
+	}
+	return all
+}
+
+func (p *Pipeline) oldestHead() float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var oldest time.Duration
+	for _, l := range p.lanes {
+		if len(l.items) > 0 && !l.items[0].headSince.IsZero() {
+			oldest = max(oldest, time.Since(l.items[0].headSince))
+		}
+	}
+	return oldest.Seconds()
+}
+
+func (m *metrics) called(lookup events.Lookup, v verdict, took time.Duration) {
+	m.calls.WithLabelValues(string(lookup), string(v)).Inc()
+	m.callSeconds.WithLabelValues(string(lookup)).Observe(took.Seconds())
+}

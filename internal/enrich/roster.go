@@ -1,0 +1,47 @@
+package enrich
+
+import (
+	"github.com/rollcall-events/rollcall/events"
+	"github.com/rollcall-events/rollcall/participants"
+	"github.com/rollcall-events/rollcall/validation"
+)
+
+// assemble makes e's roster of the answers to its calls, or returns the answer for which e
+// cannot be enriched. Everyone being absent is what a removal is about; for any other event it is a failure.
+func assemble(e *events.Event, answers map[call]*answer) (events.Roster, *answer) {
+	kind := e.Kind()
+	roster := events.Roster{
+		Status:       events.RosterNotNeeded,
+		Lookup:       kind.Lookup,
+		Participants: []participants.Participant{},
+	}
+	var absent *answer
+	found := false
+	for c := range callsOf(e) {
+		a := answers[c]
+		if roster.FetchedAt.IsZero() || a.began.Before(roster.FetchedAt) {
+			roster.FetchedAt = a.began
+		}
+		switch a.verdict {
+		case verdictUse:
+			found = true
+			roster.Participants = append(roster.Participants, a.participants...)
+		case verdictAbsent:
+			absent = a
+			if kind.Lookup == events.LookupParticipants {
+				roster.Gone = append(roster.Gone, validation.V2ID(c.id))
+			}
+		default:
+			return events.Roster{}, a
+		}
+	}
+	switch {
+	case found:
+		roster.Status = events.RosterResolved
+	case absent != nil && kind.Removal:
+		roster.Status = events.RosterGone
+	case absent != nil:
+		return events.Roster{}, absent
+	}
+	return roster, nil
+}

@@ -1,0 +1,163 @@
+package enrich
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/rollcall-events/rollcall/events"
+	"github.com/rollcall-events/rollcall/participants"
+)
+
+// work does for the head of the lane what can be done now: the calls that are still missing, then its
+// publication or its burial. When it returns, the item is finished, or Head must be asked again.
+func (l *lane) work(it *item) {
+	t := l.taskOf(it)
+	event := t.Event()
+	ctx, span := l.p.tracer.Start(withTrace(l.p.finishing, t), "enrich "+event.Resource+"."+event.Action,
+		trace.WithSpanKind(trace.SpanKindConsumer),
+		trace.WithAttributes(attribute.String("rollcall.api", string(event.API)), attribute.String("rollcall.event_id", event.ID)))
+	defer span.End()
+
+	if it.letter == nil && !l.answerAll(ctx, it, &event) {
+		span.SetStatus(codes.Error, "not yet")
+		return
+	}
+	if it.letter == nil {
+		l.publish(ctx, it, event)
+	}
+	if it.letter != nil {
+		span.SetStatus(codes.Error, string(it.letter.Reason))
+		l.bury(ctx, it)
+	}
+}
+
+// answerAll makes the calls that it still misses, and reports whether it has all it needs now or
+// never will.
+func (l *lane) answerAll(ctx context.Context, it *item, event *events.Event) bool {
+	var missing []call
+	for c := range callsOf(event) {
+		if it.answers[c] == nil && !l.reuse(it, event, c) {
+			missing = append(missing, c)
+		}
+	}
+	for calls := range slices.Chunk(missing, atOnce) {
+		if !l.fetch(ctx, it, calls) {
+			return it.letter != nil
+		}
+	}
+	return true
+}
+
+// reuse gives it the answer to c that another event's call brought, if it may have that.
+func (l *lane) reuse(it *item, event *events.Event, c call) bool {
+	a := l.p.shelf.find(c, event, it.came)
+	if a == nil {
+		return false
+	}
+	it.give(c, a)
+	l.p.metrics.reused.Inc()
+	return true
+}
+
+// publish stores the enriched event, or sets the letter for which it cannot be.
+func (l *lane) publish(ctx context.Context, it *item, event events.Event) {
+	roster, stuck := assemble(&event, it.answers)
+	if stuck != nil {
+		it.letter = it.letterFor(event, rules[stuck.verdict].reason, stuck.failure)
+		return
+	}
+	err := l.taskOf(it).Publish(ctx, events.Enriched{Event: event, Roster: roster})
+	switch {
+	case err == nil:
+		l.p.metrics.latency.Observe(time.Since(event.ReceivedAt).Seconds())
+		l.finish(it, outcome(roster.Status))
+	case isDone(err):
+		l.finish(it, outcomeForgotten)
+	case isTooLarge(err):
+		it.letter = it.letterFor(event, events.ReasonTooLarge, nil)
+	default:
+		l.missed(err, "publish")
+	}
+}
+
+// bury stores the letter.
+func (l *lane) bury(ctx context.Context, it *item) {
+	err := l.taskOf(it).Bury(ctx, *it.letter)
+	switch {
+	case err == nil:
+		l.finish(it, outcome(it.letter.Reason))
+	case isDone(err):
+		l.finish(it, outcomeForgotten)
+	case isTooLarge(err) && !it.shortened:
+		it.shortened = true
+		*it.letter = it.letter.Shortened()
+	default:
+		l.missed(err, "bury")
+	}
+}
+
+// missed is what follows when NATS did not take something: nothing is known of it, so wait and ask Head again.
+func (l *lane) missed(err error, operation string) {
+	l.misses++
+	l.p.metrics.storeFailures.WithLabelValues(operation).Inc()
+	l.p.log.Debug("not stored: will ask again", "operation", operation, "tries", l.misses, "error", err)
+	l.pause(poll(l.misses), nil)
+}
+
+// letterFor says why event cannot be enriched.
+func (it *item) letterFor(event events.Event, reason events.Reason, e *participants.Error) *events.DeadLetter {
+	d := &events.DeadLetter{
+		ID:       event.ID,
+		Reason:   reason,
+		Detail:   detail(reason, e),
+		FailedAt: time.Now().UTC(),
+		Attempts: it.attempts,
+		Event:    &event,
+		Feed:     event.Feed,
+		Account:  event.Account,
+	}
+	if e != nil {
+		d.Problems = e.Problems
+	}
+	return d
+}
+
+// detail is for people. Nothing of it comes from outside but Twilio's status and code, which are numbers.
+func detail(reason events.Reason, e *participants.Error) string {
+	var text string
+	switch reason {
+	case events.ReasonNotFound:
+		text = "Twilio does not know what the event is about"
+	case events.ReasonRefused:
+		text = "Twilio refuses the call and would refuse it again"
+	case events.ReasonContract:
+		text = "Twilio's answers kept breaking the API's page"
+	case events.ReasonOverdue:
+		text = "the event held up its conversation for longer than allowed"
+	case events.ReasonTooLarge:
+		text = "the enriched event exceeds the largest message that NATS takes"
+	}
+	switch {
+	case e == nil:
+		return text
+	case e.Status == 0:
+		return fmt.Sprintf("%s; the last failure was %s", text, e.Failure)
+	case e.Code == 0:
+		return fmt.Sprintf("%s; the last answer was status %d", text, e.Status)
+	default:
+		return fmt.Sprintf("%s; the last answer was status %d, code %d", text, e.Status, e.Code)
+	}
+}
+
+// asFailure returns the client's error in err, or nil.
+func asFailure(err error) *participants.Error {
+	e, _ := errors.AsType[*participants.Error](err)
+	return e
+}
