@@ -1,0 +1,48 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// AdminPath is where a fake Twilio in another process is changed and watched: GET and PUT
+// the whole State at AdminPath+"world", GET and PUT a list of Fault at AdminPath+"faults", GET the
+// number of calls of each Endpoint at AdminPath+"calls". It asks for no password.
+const AdminPath = "/sandbox/"
+
+func (t *Twilio) admin() {
+	t.mux.HandleFunc("GET "+AdminPath+"world", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, t.world.State())
+	})
+	t.mux.HandleFunc("PUT "+AdminPath+"world", func(w http.ResponseWriter, r *http.Request) {
+		putJSON(w, r, t.world.Replace)
+	})
+	t.mux.HandleFunc("GET "+AdminPath+"faults", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, append([]Fault{}, t.Faults()...))
+	})
+	t.mux.HandleFunc("PUT "+AdminPath+"faults", func(w http.ResponseWriter, r *http.Request) {
+		putJSON(w, r, func(f []Fault) {
+			t.ClearFaults()
+			t.Script(f...)
+		})
+	})
+	t.mux.HandleFunc("GET "+AdminPath+"calls", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, t.Calls())
+	})
+	t.mux.HandleFunc("GET "+AdminPath+"healthy", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNoContent)
+	})
+}
+
+const maxAdminBody = 64 << 20
+
+// putJSON gives the body of r to use and answers 204, or 400 for a body that is not a T.
+func putJSON[T any](w http.ResponseWriter, r *http.Request, use func(T)) {
+	var body T
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAdminBody)).Decode(&body); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	use(body)
+	w.WriteHeader(http.StatusNoContent)
+}
