@@ -1,0 +1,221 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rollcall-events/rollcall/events"
+	"github.com/rollcall-events/rollcall/internal/broker"
+	"github.com/rollcall-events/rollcall/internal/settings"
+)
+
+// DeadFilter says which letters.
+type DeadFilter struct {
+	Reason   []string `placeholder:"REASON" help:"Only letters with one of these reasons: unparseable, invalid, foreign_account, not_found, refused, contract, overdue, too_large, corrupt."`
+	API      string   `name:"api" placeholder:"API" help:"Only letters of this API: conversations, flex, orchestrator, or unknown."`
+	Resource string   `placeholder:"NAME" help:"Only letters about this kind of resource, such as message or participant."`
+	Key      string   `placeholder:"ID" help:"Only letters of this conversation; of this Flex channel, user or account, for events that have no conversation."`
+	Since    string   `placeholder:"WHEN" help:"Only letters buried since then: a time (2026-01-02T15:04:05Z), a day (2026-01-02, UTC), or how long ago (90m)."`
+	Until    string   `placeholder:"WHEN" help:"Only letters buried before then."`
+	Limit    int      `placeholder:"N" help:"At most so many letters, the oldest."`
+}
+
+var (
+	word = regexp.MustCompile(`^[a-z_]{1,32}$`)
+	name = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+)
+
+// Check implements settings.Checker.
+func (f *DeadFilter) Check() (ps settings.Problems) {
+	for _, r := range f.Reason {
+		if !slices.Contains(events.Reasons(), events.Reason(r)) {
+			ps.Add("--reason", "names no reason", "give one of those that --help lists")
+		}
+	}
+	if f.API != "" && !slices.Contains([]string{"conversations", "flex", "orchestrator", events.Unknown}, f.API) {
+		ps.Add("--api", "names no API", "give conversations, flex, orchestrator or unknown")
+	}
+	if f.Resource != "" && !word.MatchString(f.Resource) {
+		ps.Add("--resource", "is not a resource", "give one as ls shows it, such as message")
+	}
+	if f.Key != "" && !name.MatchString(f.Key) {
+		ps.Add("--key", "is not a key", "give one as ls shows it, such as CH...")
+	}
+	if f.Limit < 0 {
+		ps.Add("--limit", "is negative", "give a number of letters")
+	}
+	checkWhen(&ps, "--since", f.Since)
+	checkWhen(&ps, "--until", f.Until)
+	return ps
+}
+
+func checkWhen(ps *settings.Problems, flag, text string) {
+	if _, err := parseWhen(text, time.Now()); err != nil {
+		ps.Add(flag, "is not a time", "give one such as 2026-01-02T15:04:05Z, 2026-01-02 or 90m")
+	}
+}
+
+// parseWhen reads a time, a day, or how long before now. No text is the zero time.
+func parseWhen(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+		return now.Add(-ago), nil
+	}
+	if day, err := time.Parse(time.DateOnly, text); err == nil {
+		return day, nil
+	}
+	return time.Parse(time.RFC3339, text)
+}
+
+// given reports whether anything but a limit is asked for.
+func (f *DeadFilter) given() bool {
+	return len(f.Reason) > 0 || cmp.Or(f.API, f.Resource, f.Key, f.Since, f.Until) != ""
+}
+
+func (f *DeadFilter) broker(now time.Time) broker.DeadFilter {
+	since, _ := parseWhen(f.Since, now) // Check has read them
+	until, _ := parseWhen(f.Until, now)
+	filter := broker.DeadFilter{API: f.API, Resource: f.Resource, Key: f.Key, Since: since, Before: until}
+	for _, r := range f.Reason {
+		filter.Reasons = append(filter.Reasons, events.Reason(r))
+	}
+	return filter
+}
+
+// DeadChoice is what a command is to be done to: named letters, those of a filter, or all.
+type DeadChoice struct {
+	ID         []string `arg:"" optional:"" name:"letter" help:"The letters, by number or by their events' ids."`
+	All        bool     `help:"All letters."`
+	DeadFilter `embed:""`
+}
+
+// Check implements settings.Checker.
+func (c *DeadChoice) Check() settings.Problems {
+	ps := c.DeadFilter.Check()
+	switch {
+	case len(c.ID) > 0 && (c.given() || c.All || c.Limit > 0):
+		ps.Add("--all", "or a filter is given together with letters", "give either letters or filters")
+	case len(c.ID) == 0 && !c.given() && !c.All:
+		ps.Add("--all", "is not given, nor letters or a filter", "say which letters are meant")
+	}
+	return ps
+}
+
+// chosen are letters that were chosen: once, so that going through them again finds none that came later.
+type chosen struct {
+	conn   *broker.Conn
+	named  []broker.Buried // those that were named, or else
+	filter broker.DeadFilter
+	limit  int
+}
+
+// choose finds the named letters; those of a filter are only read when they are gone through.
+func (c *DeadChoice) choose(ctx context.Context, conn *broker.Conn) (chosen, error) {
+	if len(c.ID) == 0 {
+		return chosen{conn: conn, filter: c.broker(time.Now()), limit: c.Limit}, nil
+	}
+	named, err := findLetters(ctx, conn, c.ID)
+	return chosen{named: named}, err
+}
+
+func (c *chosen) letters(ctx context.Context) iter.Seq2[broker.Buried, error] {
+	if c.conn != nil {
+		return limited(c.conn.DeadLetters(ctx, c.filter), c.limit)
+	}
+	return func(yield func(broker.Buried, error) bool) {
+		for _, b := range c.named {
+			if !yield(b, nil) {
+				return
+			}
+		}
+	}
+}
+
+// size goes through the letters once, and holds the next time to what there was.
+func (c *chosen) size(ctx context.Context) (n int, err error) {
+	for b, err := range c.letters(ctx) {
+		if err != nil {
+			return 0, err
+		}
+		c.filter.Last = b.Sequence
+		n++
+	}
+	return n, nil
+}
+
+func limited(letters iter.Seq2[broker.Buried, error], limit int) iter.Seq2[broker.Buried, error] {
+	if limit == 0 {
+		return letters
+	}
+	return func(yield func(broker.Buried, error) bool) {
+		left := limit
+		for b, err := range letters {
+			if left--; !yield(b, err) || left == 0 {
+				return
+			}
+		}
+	}
+}
+
+// findLetters returns the letters with these numbers or ids, in the order in which they were buried. An id may be that of several.
+func findLetters(ctx context.Context, conn *broker.Conn, ids []string) ([]broker.Buried, error) {
+	found := map[uint64]broker.Buried{}
+	missing := map[string]bool{}
+	for _, id := range ids {
+		seq, err := strconv.ParseUint(id, 10, 64)
+		if err != nil {
+			missing[id] = true // until the stream is read
+			continue
+		}
+		b, err := conn.DeadLetter(ctx, seq)
+		switch {
+		case errors.Is(err, broker.ErrNoLetter):
+			missing[id] = true
+		case err != nil:
+			return nil, err
+		default:
+			found[seq] = b
+		}
+	}
+	if len(missing) > 0 {
+		for b, err := range conn.DeadLetters(ctx, broker.DeadFilter{IDs: sorted(missing)}) {
+			if err != nil {
+				return nil, err
+			}
+			found[b.Sequence] = b
+			delete(missing, b.Letter.ID)
+		}
+	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("there is no dead letter %s: it may have been replayed or removed already; nothing was done", strings.Join(sorted(missing), ", "))
+	}
+	return inOrder(found), nil
+}
+
+func sorted(set map[string]bool) []string {
+	var all []string
+	for s := range set {
+		all = append(all, s)
+	}
+	slices.Sort(all)
+	return all
+}
+
+func inOrder(found map[uint64]broker.Buried) []broker.Buried {
+	var all []broker.Buried
+	for _, b := range found {
+		all = append(all, b)
+	}
+	slices.SortFunc(all, func(a, b broker.Buried) int { return cmp.Compare(a.Sequence, b.Sequence) })
+	return all
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rollcall-events/rollcall/internal/broker"
+	"github.com/rollcall-events/rollcall/internal/credentials"
+	"github.com/rollcall-events/rollcall/internal/enrich"
+	"github.com/rollcall-events/rollcall/internal/settings"
+	"github.com/rollcall-events/rollcall/internal/telemetry"
+	"github.com/rollcall-events/rollcall/participants"
+)
+
+// enricher is the process: everything between the settings and the pipeline.
+type enricher struct {
+	settings *runSettings
+	log      *slog.Logger
+	book     *credentials.Book
+	pipeline *enrich.Pipeline
+	conn     *broker.Conn
+	ops      *telemetry.Ops
+	listener net.Listener // of ops
+}
+
+// enrichEvents is the command: it enriches until ctx is done, then finishes what is under way.
+func enrichEvents(ctx context.Context, s *runSettings, parsed settings.Parsed, getenv func(string) string, stderr io.Writer) error {
+	log, err := s.Logger(stderr)
+	if err != nil {
+		return err
+	}
+	log.Info("starting", "version", cmp.Or(version, settings.Version()), "settings", parsed)
+	stopTraces, err := telemetry.SetupTraces(ctx, "rollcall-enricher", log, getenv)
+	if err != nil {
+		return fmt.Errorf("set up traces: %w", err)
+	}
+	defer stopTraces(context.WithoutCancel(ctx))
+	e, err := newEnricher(ctx, s, log)
+	if err != nil {
+		return unlessStopped(ctx, err)
+	}
+	return e.run(ctx)
+}
+
+// newEnricher makes the parts. The connection and the listener are opened last, so that nothing is
+// left open when another part cannot be made.
+func newEnricher(ctx context.Context, s *runSettings, log *slog.Logger) (*enricher, error) {
+	e := &enricher{settings: s, log: log}
+	reg := telemetry.NewRegistry()
+	var err error
+	if e.book, err = s.Book(log); err != nil {
+		return nil, err
+	}
+	reg.MustRegister(e.book.Metric())
+	client, err := participants.New(s.Client())
+	if err != nil {
+		return nil, fmt.Errorf("set up the client of Twilio's API: %w", err)
+	}
+	if e.pipeline, err = enrich.New(s.config(s.AckWait), client, e.book, log, reg); err != nil {
+		return nil, fmt.Errorf("set up the pipeline: %w", err)
+	}
+	return e, e.open(ctx, reg)
+}
+
+func (e *enricher) open(ctx context.Context, reg *prometheus.Registry) (err error) {
+	if e.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", e.settings.Listen); err != nil {
+		return fmt.Errorf("listen for the operator: %w", err)
+	}
+	cfg := e.settings.Broker("enricher", e.log, reg)
+	cfg.Role = broker.RoleEnricher
+	if e.conn, err = broker.Connect(ctx, cfg); err != nil {
+		_ = e.listener.Close()
+		return err
+	}
+	e.ops = telemetry.NewOps(e.log, reg,
+		telemetry.Check{Name: "nats", Ready: e.conn.Ready},
+		telemetry.Check{Name: "twilio", Ready: e.pipeline.Ready})
+	return nil
+}
+
+// run works until ctx is done or a part fails. It stops in the order in which nothing is lost: readiness
+// goes red, no more tasks are taken, the pipeline finishes, and only then the connection closes.
+func (e *enricher) run(ctx context.Context) error {
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	parts, failed := errgroup.WithContext(background)
+	parts.Go(func() error { return e.book.Run(background) })
+	parts.Go(func() error { return e.ops.Run(background, e.listener) })
+
+	piping, stopPiping := context.WithCancel(background)
+	drained := make(chan error, 1)
+	go func() { drained <- e.pipeline.Run(piping) }()
+
+	err := e.takeTasks(ctx, failed)
+	e.log.Info("stopping")
+	stopPiping()
+	err = errors.Join(err, <-drained)
+	closeConn(ctx, e.conn, e.log)
+	stopBackground()
+	err = errors.Join(err, ignoreCancelled(parts.Wait()))
+	e.log.Info("stopped")
+	return err
+}
+
+// takeTasks declares the streams and hands out tasks until ctx is done, or failed is: another part cannot go on.
+func (e *enricher) takeTasks(ctx, failed context.Context) error {
+	working, stopWorking := context.WithCancel(failed)
+	defer stopWorking()
+	stop := context.AfterFunc(ctx, func() {
+		e.ops.Stopping()
+		stopWorking()
+	})
+	defer stop()
+	if !e.settings.NoProvision {
+		if err := declare(working, e.conn, e.settings.topology(), e.log); err != nil {
+			return unlessStopped(working, err)
+		}
+	}
+	return unlessStopped(working, e.conn.Work(working, func(t *broker.Task) { e.pipeline.Handle(t) }))
+}
+
+// unlessStopped is err, unless it is only what follows from being stopped.
+func unlessStopped(ctx context.Context, err error) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	default:
+		return err
+	}
+}
+
+func ignoreCancelled(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/rollcall-events/rollcall/internal/broker"
+)
+
+// How declaring the streams is tried again while NATS is not there.
+const (
+	provisionFirst = 100 * time.Millisecond
+	provisionMost  = 5 * time.Second
+	closeTimeout   = 5 * time.Second
+)
+
+// provision is the command: it declares the streams and says what is there now.
+func provision(ctx context.Context, s *provisionSettings, stdout, stderr io.Writer) error {
+	log, err := s.Logger(stderr)
+	if err != nil {
+		return err
+	}
+	cfg := s.Broker("provisioner", log, nil)
+	cfg.Role = broker.RoleProvisioner
+	conn, err := broker.Connect(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer closeConn(ctx, conn, log)
+	ctx, cancel := context.WithTimeout(ctx, s.Wait)
+	defer cancel()
+	if err := declare(ctx, conn, s.topology(), log); err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "The streams are there as asked: %s.\n", s.describe())
+	return nil
+}
+
+// describe is the shape in words, as far as it was given.
+func (s *Streams) describe() string {
+	parts := []string{
+		fmt.Sprintf("%d partitions", s.Partitions),
+		fmt.Sprintf("%d replicas", s.Replicas),
+	}
+	for _, d := range []struct {
+		what  string
+		value time.Duration
+	}{
+		{"raw events kept for", s.RawAge},
+		{"enriched events kept for", s.EnrichedAge},
+		{"dead letters kept for", s.DeadAge},
+		{"ids remembered for", s.Duplicates},
+		{"work acknowledged within", s.AckWait},
+	} {
+		if d.value != 0 {
+			parts = append(parts, fmt.Sprintf("%s %v", d.what, d.value))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// declare declares the streams, again and again until NATS is there or ctx is done. Streams of
+// another shape are an error at once: no waiting changes them.
+func declare(ctx context.Context, conn *broker.Conn, t broker.Topology, log *slog.Logger) error {
+	for wait := provisionFirst; ; wait = min(2*wait, provisionMost) {
+		err := conn.Provision(ctx, t)
+		if err == nil {
+			return nil
+		}
+		if _, drifted := errors.AsType[*broker.DriftError](err); drifted {
+			return err
+		}
+		err = explain(ctx, conn, err)
+		log.Warn("cannot declare the streams yet, trying again", "error", err)
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("declare the streams: %w: the last attempt: %w", context.Cause(ctx), err)
+		}
+	}
+}
+
+// explain is err or, when that is only that no answer came, why none could: nobody there, say, or a login refused.
+func explain(ctx context.Context, conn *broker.Conn, err error) error {
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return cmp.Or(conn.Ready(ctx), err)
+}
+
+// closeConn closes conn, also when ctx is done already, but within closeTimeout.
+func closeConn(ctx context.Context, conn *broker.Conn, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	if err := conn.Close(ctx); err != nil {
+		log.Warn("the connection to NATS was cut", "error", err)
+	}
+}

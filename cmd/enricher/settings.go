@@ -1,0 +1,167 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/rollcall-events/rollcall/internal/broker"
+	"github.com/rollcall-events/rollcall/internal/enrich"
+	"github.com/rollcall-events/rollcall/internal/settings"
+)
+
+const description = `Takes raw events from NATS, asks Twilio who is in their conversation, and publishes them enriched.
+
+  TWILIO_AUTH_TOKEN=... enricher --nats-url nats://nats:4222
+  enricher run --help        explains every setting
+  enricher --check           says what is wrong with the settings, and exits
+  enricher provision         declares the streams, and exits
+  enricher dead ls           lists what could not be enriched; dead --help says what can be done about it
+
+What could not be enriched is published on rollcall.dead.>, with its reason.`
+
+func program(getenv func(string) string, stdout, stderr io.Writer) settings.Program {
+	return settings.Program{
+		Name:        "enricher",
+		Description: description,
+		Vars:        map[string]string{"ops_listen": "127.0.0.1:8082", "version": cmp.Or(version, settings.Version())},
+		Getenv:      getenv,
+		Stdout:      stdout,
+		Stderr:      stderr,
+	}
+}
+
+// commands is everything that can be asked of the enricher.
+type commands struct {
+	Run       runSettings       `cmd:"" default:"withargs" help:"Enrich events until told to stop. This is what happens without a command."`
+	Provision provisionSettings `cmd:"" help:"Declare the streams as the settings say, and exit. What is there with another shape is reported, not changed."`
+	Dead      deadCommands      `cmd:"" help:"Look at, replay and remove what could not be enriched."`
+
+	Check   bool             `help:"Check all settings and the files that they name, report everything that is wrong, and exit. Opens no connection."`
+	Version kong.VersionFlag `help:"Say which version this is, and exit."`
+}
+
+// runSettings are those of the command that enriches.
+type runSettings struct {
+	settings.NATS `embed:""`
+	settings.API  `embed:""`
+	Enrichment    `embed:""`
+	Streams       `embed:""`
+	NoProvision   bool `name:"no-provision" group:"streams" help:"Do not declare the streams at start: \"enricher provision\" does, as another user of NATS."`
+	settings.Ops  `embed:""`
+	settings.Log  `embed:""`
+}
+
+// Enrichment says how hard to try.
+type Enrichment struct {
+	Concurrency int           `group:"enrichment" default:"64" help:"Calls to Twilio under way at once; fewer while Twilio says that they are too many."`
+	CallTimeout time.Duration `group:"enrichment" default:"15s" help:"How long one call to Twilio may take, all its pages."`
+	HeadTimeout time.Duration `group:"enrichment" default:"15m" help:"How long one event may hold up its conversation before it is given up as overdue. It runs only while Twilio can be asked: not while the account's credentials are refused or its calls must wait, nor while the host fails as a whole."`
+	ProbeEvery  time.Duration `group:"enrichment" default:"30s" help:"How often an account whose credentials Twilio refuses is tried again. Changed credentials are tried at once."`
+	MaxRate     float64       `group:"enrichment" default:"0" help:"Calls a second to Twilio that each account may make at most, such as 20 or 0.5; 0 for no limit. Each page of a list is one request."`
+	MaxRoster   time.Duration `name:"max-roster-age" group:"enrichment" default:"0s" help:"How long before a message, a delivery or a communication came to the enricher its roster may have been fetched. With 0s never before it came, which is what all other events always have."`
+	StopTimeout time.Duration `group:"enrichment" default:"20s" help:"How long calls under way may take when stopping. Whoever stops this process must wait longer."`
+}
+
+// maxRate is more than Twilio would ever take.
+const maxRate = 10_000
+
+// Check implements settings.Checker.
+func (e *Enrichment) Check() (ps settings.Problems) {
+	const positive = "give a duration such as 15s"
+	if e.Concurrency < 1 || e.Concurrency > 4096 {
+		ps.Add("ROLLCALL_CONCURRENCY", "is not a number of calls", "give 1 to 4096")
+	}
+	for _, s := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"ROLLCALL_CALL_TIMEOUT", e.CallTimeout},
+		{"ROLLCALL_HEAD_TIMEOUT", e.HeadTimeout},
+		{"ROLLCALL_PROBE_EVERY", e.ProbeEvery},
+		{"ROLLCALL_STOP_TIMEOUT", e.StopTimeout},
+	} {
+		if s.value <= 0 {
+			ps.Add(s.name, "is not longer than nothing", positive)
+		}
+	}
+	if !(e.MaxRate >= 0 && e.MaxRate <= maxRate) { // NaN is neither
+		ps.Add("ROLLCALL_MAX_RATE", "is not a number of calls a second", "give 0 to 10000; 0 is no limit")
+	}
+	if e.MaxRoster < 0 {
+		ps.Add("ROLLCALL_MAX_ROSTER_AGE", "is less than nothing", "give a duration such as 2s, or 0s")
+	}
+	if e.CallTimeout > e.HeadTimeout {
+		ps.Add("ROLLCALL_CALL_TIMEOUT", "is longer than ROLLCALL_HEAD_TIMEOUT", "let an event wait for at least one call")
+	}
+	return ps
+}
+
+// config is the Pipeline's, for tasks that the server takes back after ackWait.
+func (e *Enrichment) config(ackWait time.Duration) enrich.Config {
+	return enrich.Config{
+		Concurrency:  e.Concurrency,
+		CallTimeout:  e.CallTimeout,
+		HeadTimeout:  e.HeadTimeout,
+		ExtendEvery:  ackWait / 3,
+		StopTimeout:  e.StopTimeout,
+		ProbeEvery:   e.ProbeEvery,
+		MaxRate:      e.MaxRate,
+		MaxRosterAge: e.MaxRoster,
+	}
+}
+
+// Streams is the shape of the streams.
+type Streams struct {
+	Partitions  int           `group:"streams" default:"8" help:"Parts that the work is dealt out in, 1 to 256."`
+	Replicas    int           `group:"streams" default:"1" help:"Servers that keep each stream: 1, 3 or 5."`
+	RawAge      time.Duration `group:"streams" default:"168h" help:"How long raw events are kept."`
+	EnrichedAge time.Duration `group:"streams" placeholder:"DURATION" help:"How long enriched events are kept, at least ROLLCALL_RAW_AGE: 168h or that, unless given."`
+	DeadAge     time.Duration `group:"streams" placeholder:"DURATION" help:"How long dead letters are kept, at least ROLLCALL_RAW_AGE: 720h or that, unless given."`
+	Duplicates  time.Duration `name:"duplicate-window" group:"streams" placeholder:"DURATION" help:"How long an event's id is remembered, at most ROLLCALL_RAW_AGE: 4h15m or that, unless given. Event Streams tries again for 4 h."`
+	AckWait     time.Duration `group:"streams" default:"30s" help:"How long after the last sign of life of an enricher its events go to another."`
+}
+
+func (s *Streams) topology() broker.Topology {
+	return broker.Topology{
+		Partitions: s.Partitions, Replicas: s.Replicas, RawAge: s.RawAge, EnrichedAge: s.EnrichedAge,
+		DeadAge: s.DeadAge, Duplicates: s.Duplicates, AckWait: s.AckWait,
+	}
+}
+
+// Check implements settings.Checker.
+func (s *Streams) Check() (ps settings.Problems) {
+	variables := map[string]string{
+		"Partitions": "ROLLCALL_PARTITIONS", "Replicas": "ROLLCALL_REPLICAS", "RawAge": "ROLLCALL_RAW_AGE", "EnrichedAge": "ROLLCALL_ENRICHED_AGE",
+		"DeadAge": "ROLLCALL_DEAD_AGE", "Duplicates": "ROLLCALL_DUPLICATE_WINDOW", "AckWait": "ROLLCALL_ACK_WAIT",
+	}
+	for _, err := range each(s.topology().Validate()) {
+		field, rule, _ := strings.Cut(err.Error(), ": ") // "each problem by the field's name"
+		ps.Add(variables[field], "cannot be used", strings.ReplaceAll(rule, "RawAge", variables["RawAge"]))
+	}
+	return ps
+}
+
+// each returns the errors that err joins.
+func each(err error) []error {
+	joined, ok := errors.AsType[interface {
+		error
+		Unwrap() []error
+	}](err)
+	if !ok {
+		return nil
+	}
+	return joined.Unwrap()
+}
+
+// provisionSettings are those of the command that declares the streams.
+type provisionSettings struct {
+	settings.NATS `embed:""`
+	Streams       `embed:""`
+	Wait          time.Duration `group:"streams" name:"provision-wait" default:"30s" help:"How long to wait for NATS to be there."`
+	settings.Log  `embed:""`
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"cmp"
+	"io"
+	"os"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/rollcall-events/rollcall/internal/ingest"
+	"github.com/rollcall-events/rollcall/internal/settings"
+)
+
+const description = `The webhook target: verifies what Twilio sends, stores it in NATS, and only then answers.
+
+Three settings are all that must be given, as flags or in the environment:
+
+  export TWILIO_AUTH_TOKEN=...                            # the account's, from the Twilio console
+  export ROLLCALL_PUBLIC_URL=https://hooks.example.com    # what Twilio was told, without the route
+  export NATS_URL=nats://127.0.0.1:4222
+  ingest --check && ingest
+
+Point Twilio at these routes, below the public URL:
+
+  POST, GET  /webhooks/conversations    Conversations (v1), pre- and post-action
+  POST, GET  /webhooks/flex             Flex Interactions
+  POST       /webhooks/orchestrator     Conversation Orchestrator (v2) status callbacks
+  POST       /webhooks/event-streams    an Event Streams webhook sink
+
+Flags win over the environment. SIGTERM or Ctrl-C stops it: readiness turns red, webhooks under way
+are finished; a second one ends it at once. Exit codes: 0 stopped cleanly, 1 failed, 2 wrong settings.`
+
+// cli is everything that ingest can be told.
+type cli struct {
+	Webhooks webhooks         `embed:""`
+	NATS     settings.NATS    `embed:""`
+	Twilio   settings.Signing `embed:""`
+	Outbox   outboxSettings   `embed:""`
+	Ops      settings.Ops     `embed:""`
+	Log      settings.Log     `embed:""`
+
+	Check   bool             `help:"Check all settings and the files that they name, report everything that is wrong, and exit. Opens no connection."`
+	Version kong.VersionFlag `help:"Print the version and exit."`
+}
+
+func (c *cli) parse(args []string, getenv func(string) string, stdout, stderr io.Writer) (settings.Parsed, error) {
+	return program(getenv, stdout, stderr).Parse(c, args)
+}
+
+func program(getenv func(string) string, stdout, stderr io.Writer) settings.Program {
+	return settings.Program{
+		Name: "ingest", Description: description, Getenv: getenv, Stdout: stdout, Stderr: stderr,
+		Vars: map[string]string{"ops_listen": "127.0.0.1:8081", "version": cmp.Or(version, settings.Version())},
+	}
+}
+
+// webhooks are the settings of the webhook listener.
+type webhooks struct {
+	Listen         string         `group:"webhooks" placeholder:"HOST:PORT" default:":8080" help:"Address for webhooks, in plain HTTP: TLS is the proxy's in front."`
+	PublicURL      []string       `group:"webhooks" placeholder:"URL" help:"Base URLs that Twilio was told, comma-separated, without the route. Signatures cover them; Host and X-Forwarded headers are never trusted."`
+	MaxBody        settings.Bytes `group:"webhooks" placeholder:"SIZE" default:"1MiB" help:"Largest body that is taken, 1KiB to 64MiB; larger ones are answered 413."`
+	BodyTimeout    time.Duration  `group:"webhooks" placeholder:"DURATION" default:"3s" help:"Time for a whole body to arrive; slower ones are answered 408. Less than the store timeout."`
+	StoreTimeout   time.Duration  `group:"webhooks" placeholder:"DURATION" default:"4s" help:"Time from a webhook's arrival until it is stored or given up. Twilio waits 5s."`
+	StopTimeout    time.Duration  `group:"webhooks" placeholder:"DURATION" default:"10s" help:"Time for webhooks under way to finish when stopping."`
+	MaxConnections int            `group:"webhooks" placeholder:"N" default:"4096" help:"Connections open at once; more wait to be accepted."`
+}
+
+// Check implements settings.Checker.
+func (w *webhooks) Check() (ps settings.Problems) {
+	settings.CheckListen(&ps, "ROLLCALL_LISTEN", w.Listen)
+	for _, p := range w.config().Problems() {
+		ps.Add(settingOf(p.Field), p.Wrong, p.Do)
+	}
+	return ps
+}
+
+func (w *webhooks) config() ingest.Config {
+	return ingest.Config{
+		PublicURLs: w.PublicURL, MaxBody: int64(w.MaxBody), BodyTimeout: w.BodyTimeout,
+		StoreTimeout: w.StoreTimeout, StopTimeout: w.StopTimeout, MaxConnections: w.MaxConnections,
+	}
+}
+
+// settingOf returns the setting that fills a field of ingest.Config.
+func settingOf(field string) string {
+	return map[string]string{
+		"PublicURLs": "ROLLCALL_PUBLIC_URL", "MaxBody": "ROLLCALL_MAX_BODY", "BodyTimeout": "ROLLCALL_BODY_TIMEOUT",
+		"StoreTimeout": "ROLLCALL_STORE_TIMEOUT", "StopTimeout": "ROLLCALL_STOP_TIMEOUT", "MaxConnections": "ROLLCALL_MAX_CONNECTIONS",
+	}[field]
+}
+
+// outboxSettings are the settings of the store on this machine's disk.
+type outboxSettings struct {
+	Dir      string         `name:"outbox-dir" group:"outbox" placeholder:"DIR" help:"Directory that keeps webhooks while NATS does not take them. Without one they are refused in the meantime."`
+	MaxBytes settings.Bytes `name:"outbox-max-bytes" group:"outbox" placeholder:"SIZE" default:"1GiB" help:"Most that the outbox may hold, from 1MiB."`
+}
+
+// Check implements settings.Checker.
+func (o *outboxSettings) Check() (ps settings.Problems) {
+	if info, err := os.Stat(o.Dir); o.Dir != "" && err == nil && !info.IsDir() {
+		ps.Add("ROLLCALL_OUTBOX_DIR", "is no directory", "name one; it is made when it is not there")
+	}
+	if o.MaxBytes < 1<<20 {
+		ps.Add("ROLLCALL_OUTBOX_MAX_BYTES", "is too small", "give 1MiB or more")
+	}
+	return ps
+}

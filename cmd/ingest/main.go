@@ -1,0 +1,54 @@
+// Command ingest is the webhook target: it verifies what Twilio sends, stores it in NATS
+// and only then answers. `ingest --help` says how it is set up.
+//
+// Its exit code is 0 after a clean stop and after --help, --version or a --check that finds nothing, 1 when it
+// could not start or stopped because of an error, and 2 when a flag or a setting is wrong.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/rollcall-events/rollcall/internal/settings"
+)
+
+const (
+	exitOK = iota
+	exitFailed
+	exitUsage
+)
+
+// version is set by the linker: -X main.version=….
+var version string
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+}
+
+// run is the whole command: it serves until ctx is done and returns the exit code.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	var c cli
+	parsed, err := c.parse(args, getenv, stdout, stderr)
+	switch {
+	case errors.Is(err, settings.ErrAnswered):
+		return exitOK
+	case err != nil:
+		fmt.Fprintf(stderr, "ingest: these settings are wrong:\n%v\n", err)
+		return exitUsage
+	case c.Check:
+		fmt.Fprintln(stdout, "ingest: the settings are good")
+		return exitOK
+	}
+	if err := serve(ctx, &c, parsed, getenv, stderr); err != nil {
+		fmt.Fprintln(stderr, "ingest:", err)
+		return exitFailed
+	}
+	return exitOK
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rollcall-events/rollcall/internal/broker"
+	"github.com/rollcall-events/rollcall/internal/credentials"
+	"github.com/rollcall-events/rollcall/internal/ingest"
+	"github.com/rollcall-events/rollcall/internal/settings"
+	"github.com/rollcall-events/rollcall/internal/telemetry"
+)
+
+// closeTimeout bounds what follows the last webhook: draining the connection, flushing traces.
+const closeTimeout = 5 * time.Second
+
+// serve runs ingest until ctx is done. It starts whether NATS is there or not.
+func serve(ctx context.Context, c *cli, parsed settings.Parsed, getenv func(string) string, stderr io.Writer) (err error) {
+	log, err := c.Log.Logger(stderr)
+	if err != nil {
+		return err
+	}
+	log.InfoContext(ctx, "starting", slog.String("version", program(getenv, nil, nil).Vars["version"]), slog.Any("settings", parsed))
+	stopTraces, err := telemetry.SetupTraces(ctx, "rollcall-ingest", log, getenv)
+	if err != nil {
+		return err
+	}
+	defer stopTraces(context.WithoutCancel(ctx))
+
+	reg := telemetry.NewRegistry()
+	cfg := c.NATS.Broker("ingest", log, reg)
+	cfg.Role, cfg.FailFast = broker.RoleIngest, true
+	conn, err := broker.Connect(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closing(ctx, conn.Close)) }()
+
+	store, err := openStore(ctx, conn, c.Outbox, log)
+	if err != nil {
+		return err
+	}
+	defer store.close()
+
+	book, err := c.Twilio.Book(log)
+	if err != nil {
+		return err
+	}
+	reg.MustRegister(book.Metric())
+	service, err := ingest.New(c.Webhooks.config(), store, book, log, reg)
+	if err != nil {
+		return err
+	}
+	p := process{log: log, store: store, book: book, service: service, ops: telemetry.NewOps(log, reg, store.checks...)}
+	return p.run(ctx, c.Webhooks.Listen, c.Ops.Listen)
+}
+
+// closing calls stop with a bound of its own: by now ctx is done.
+func closing(ctx context.Context, stop func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	return stop(ctx)
+}
+
+// process is what runs side by side.
+type process struct {
+	log     *slog.Logger
+	store   *store
+	book    *credentials.Book
+	service *ingest.Service
+	ops     *telemetry.Ops
+}
+
+// run runs everything until ctx is done or one part fails. Then readiness turns red first, the webhooks
+// under way finish next, and only when no more can come does the rest stop.
+func (p *process) run(ctx context.Context, address, opsAddress string) error {
+	hooks, err := listen(ctx, address)
+	if err != nil {
+		return err
+	}
+	ops, err := listen(ctx, opsAddress)
+	if err != nil {
+		return errors.Join(err, hooks.Close())
+	}
+	p.log.InfoContext(ctx, "listening", slog.String("webhooks", hooks.Addr().String()), slog.String("ops", ops.Addr().String()))
+
+	rest, stopRest := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopRest()
+	group, rest := errgroup.WithContext(rest)
+	group.Go(func() error { return p.book.Run(rest) })
+	group.Go(func() error { return p.store.run(rest) })
+	group.Go(func() error { return p.ops.Run(rest, ops) })
+
+	serving, stopServing := context.WithCancel(rest)
+	defer stopServing()
+	defer context.AfterFunc(ctx, func() {
+		p.log.Info("stopping")
+		p.ops.Stopping()
+		stopServing()
+	})()
+	err = p.service.Run(serving, hooks)
+	stopRest()
+	err = errors.Join(err, group.Wait())
+	p.log.InfoContext(ctx, "stopped")
+	return err
+}
+
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return l, nil
+}

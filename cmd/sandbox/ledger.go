@@ -1,0 +1,178 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/rollcall-events/rollcall/events"
+	"github.com/rollcall-events/rollcall/internal/sandbox"
+)
+
+// tally counts what became of the webhooks of one feed.
+type tally struct {
+	sent, right                 int // webhooks, and those answered as they should be
+	raw, enriched, dead, absent int // events
+	wrong                       int // problems of any other kind
+}
+
+// ledger holds what was sent against what came out.
+type ledger struct {
+	feeds    map[events.Feed]*tally
+	wants    map[string]*expectation
+	problems []string
+}
+
+// expectation is one event to come.
+type expectation struct {
+	sandbox.Want
+	feed events.Feed
+	raw  int
+	out  int // enriched events and dead letters
+}
+
+func newLedger() *ledger {
+	return &ledger{feeds: map[events.Feed]*tally{}, wants: map[string]*expectation{}}
+}
+
+func (l *ledger) feed(f events.Feed) *tally {
+	if l.feeds[f] == nil {
+		l.feeds[f] = &tally{}
+	}
+	return l.feeds[f]
+}
+
+// sent notes an answer, and what must come out. It reports whether the answer is right.
+func (l *ledger) sent(step sandbox.Step, status int) bool {
+	t := l.feed(step.Webhook.Feed)
+	t.sent++
+	for _, w := range step.Wants {
+		l.wants[w.ID] = &expectation{Want: w, feed: step.Webhook.Feed}
+	}
+	if status == step.Status {
+		t.right++
+		return true
+	}
+	problem := fmt.Sprintf("%s: answered %d, want %d", step.Webhook.Name, status, step.Status)
+	if status == http.StatusForbidden {
+		problem += ": the ingest has another TWILIO_AUTH_TOKEN or ROLLCALL_PUBLIC_URL"
+	}
+	l.wrong(t, problem)
+	return false
+}
+
+func (l *ledger) wrong(t *tally, problem string) {
+	t.wrong++
+	l.problems = append(l.problems, problem)
+}
+
+// saw notes what came out, and what is wrong with it.
+func (l *ledger) saw(s sighting) {
+	want, ok := l.wants[s.id]
+	if !ok {
+		l.wrong(l.feed(feedOf(s)), fmt.Sprintf("%s event that nothing was to come of: %s", s.stage, s.subject))
+		return
+	}
+	t := l.feed(want.feed)
+	var wrong []string
+	times := &want.out
+	switch {
+	case s.roster != nil:
+		t.enriched++
+		wrong = want.CheckEnriched(events.Enriched{Event: s.event, Roster: *s.roster})
+	case s.dead != nil:
+		t.dead++
+		wrong = want.CheckDead(*s.dead)
+	default:
+		t.raw++
+		times = &want.raw
+	}
+	if *times++; *times > 1 {
+		wrong = append(wrong, "came more than once")
+	}
+	for _, w := range wrong {
+		l.wrong(t, fmt.Sprintf("%s: %s", s.subject, w))
+	}
+}
+
+func feedOf(s sighting) events.Feed {
+	if s.dead != nil {
+		return s.dead.Feed
+	}
+	return s.event.Feed
+}
+
+// done reports whether everything that w wants has come out.
+func (l *ledger) done(w sandbox.Want) bool {
+	e := l.wants[w.ID]
+	return e.out > 0 && (e.raw > 0 || e.Reason != "")
+}
+
+// close notes all that is missing.
+func (l *ledger) close() {
+	for _, id := range sortedKeys(l.wants) {
+		e := l.wants[id]
+		if e.out == 0 {
+			l.feed(e.feed).absent++
+			l.problems = append(l.problems, fmt.Sprintf("%s event %s did not come out", e.feed, id))
+		} else if e.raw == 0 && e.Reason == "" {
+			l.wrong(l.feed(e.feed), fmt.Sprintf("%s event %s is not in the record of raw events", e.feed, id))
+		}
+	}
+}
+
+// total sums the feeds.
+func (l *ledger) total() (sum tally) {
+	for _, t := range l.feeds {
+		sum.sent, sum.right = sum.sent+t.sent, sum.right+t.right
+		sum.raw, sum.enriched, sum.dead = sum.raw+t.raw, sum.enriched+t.enriched, sum.dead+t.dead
+		sum.absent, sum.wrong = sum.absent+t.absent, sum.wrong+t.wrong
+	}
+	return sum
+}
+
+// err is nil when all came out right.
+func (l *ledger) err() error {
+	if t := l.total(); t.absent > 0 || t.wrong > 0 {
+		return fmt.Errorf("not everything came out right: %d missing, %d wrong", t.absent, t.wrong)
+	}
+	return nil
+}
+
+// print writes the summary.
+func (l *ledger) print(p *printer) {
+	p.line("\n%s", p.style(bold, "Summary"))
+	const format = "%-14s %8v %9v %6v %9v %5v %8v %6v"
+	p.line(margin+format, "feed", "webhooks", "answered*", "raw", "enriched", "dead", "missing", "wrong")
+	row := func(name string, t tally) {
+		p.line(margin+format, name, t.sent, t.right, t.raw, t.enriched, t.dead, t.absent, t.wrong)
+	}
+	for _, f := range sortedKeys(l.feeds) {
+		row(string(f), *l.feeds[f])
+	}
+	row("all", l.total())
+	p.line("%s", p.style(faint, margin+"* as they should be: 403 for the forged one, else 200. An event that is dead on arrival was never raw."))
+	l.printProblems(p)
+}
+
+// printAnswers writes the summary when only answers were seen.
+func (l *ledger) printAnswers(p *printer) {
+	t := l.total()
+	p.line("\n%s", p.style(bold, fmt.Sprintf("%d webhooks sent, %d of them answered as they should be.", t.sent, t.right)))
+	l.printProblems(p)
+}
+
+func (l *ledger) printProblems(p *printer) {
+	for _, problem := range l.problems {
+		p.line("%s%s", margin, p.style(red, problem))
+	}
+}
+
+func sortedKeys[K ~string, V any](m map[K]V) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

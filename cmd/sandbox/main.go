@@ -1,0 +1,53 @@
+// Command sandbox is everything in one process, with nothing to install: a NATS server, a
+// fake Twilio, the ingest and the enricher, and a story that shows what they do.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/rollcall-events/rollcall/internal/settings"
+)
+
+func main() {
+	// A terminal that is closed and a reader that has gone are ends like Ctrl-C: nothing stays behind.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "sandbox:", err)
+		os.Exit(1)
+	}
+}
+
+// run is the command. Being interrupted is a good end: its error is nil.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	var c cli
+	parsed, err := c.parse(args, getenv, stdout, stderr)
+	if errors.Is(err, settings.ErrAnswered) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p := newPrinter(stdout, styled(stdout, getenv))
+	switch parsed.Command {
+	case "twilio":
+		err = c.Twilio.run(ctx, p)
+	case "send":
+		err = c.Send.run(ctx, p)
+	case "tail":
+		err = c.Tail.run(ctx, p)
+	default:
+		err = c.Demo.run(ctx, p)
+	}
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}

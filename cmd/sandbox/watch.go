@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rollcall-events/rollcall/events"
+	"github.com/rollcall-events/rollcall/internal/settings"
+)
+
+// sighting is one message that was stored at a stage.
+type sighting struct {
+	at      time.Time
+	stage   events.Stage
+	subject string
+	data    []byte
+	err     error // why it could not be read; then all below is empty
+
+	id     string
+	event  events.Event
+	roster *events.Roster     // enriched
+	dead   *events.DeadLetter // dead
+}
+
+// sight reads a message.
+func sight(stage events.Stage, subject string, data []byte) sighting {
+	s := sighting{at: time.Now(), stage: stage, subject: subject, data: data}
+	switch stage {
+	case events.StageEnriched:
+		var e events.Enriched
+		if e, s.err = events.DecodeEnriched(data); s.err == nil {
+			s.id, s.event, s.roster = e.ID, e.Event, &e.Roster
+		}
+	case events.StageDead:
+		var d events.DeadLetter
+		if d, s.err = events.DecodeDead(data); s.err == nil {
+			s.id, s.dead = d.ID, &d
+		}
+	default:
+		s.event, s.err = events.DecodeRaw(data)
+		s.id = s.event.ID
+	}
+	return s
+}
+
+// name is Twilio's name for what is told; "" when there is no event.
+func (s sighting) name() string {
+	if s.dead != nil && s.dead.Event != nil {
+		return s.dead.Event.Name
+	}
+	return s.event.Name
+}
+
+// stageOf is the stage that a subject belongs to.
+func stageOf(subject string) events.Stage {
+	stage, _, _ := strings.Cut(strings.TrimPrefix(subject, "rollcall."), ".")
+	return events.Stage(stage)
+}
+
+// everything matches all of a stage.
+func everything(stage events.Stage) string { return "rollcall." + string(stage) + ".>" }
+
+// dial connects to NATS as the settings say, as a consumer of events does.
+func dial(n settings.NATS) (*nats.Conn, error) {
+	options := []nats.Option{nats.Name("rollcall sandbox"), nats.CustomInboxPrefix("_INBOX_consumer"), nats.MaxReconnects(-1)}
+	if n.Creds != "" {
+		options = append(options, nats.UserCredentials(n.Creds))
+	}
+	if n.NKeySeedFile != "" {
+		seed, err := nats.NkeyOptionFromSeed(n.NKeySeedFile)
+		if err != nil {
+			return nil, fmt.Errorf("read NATS_NKEY_SEED_FILE: %w", err)
+		}
+		options = append(options, seed)
+	}
+	conn, err := nats.Connect(n.URL, options...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	return conn, nil
+}
+
+// watcher follows what is stored at the stages.
+type watcher struct {
+	seen chan sighting
+	stop func() // waits until nothing more is sent to seen
+}
+
+// watch follows the given stages from now on, or from the beginning of what is stored. It reads the
+// streams rather than subscribing, so that it sees what is stored and nothing else.
+func watch(ctx context.Context, conn *nats.Conn, policy jetstream.DeliverPolicy, stages ...events.Stage) (*watcher, error) {
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return nil, fmt.Errorf("use JetStream: %w", err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	w := &watcher{seen: make(chan sighting, 64)}
+	var following []jetstream.ConsumeContext
+	w.stop = sync.OnceFunc(func() {
+		cancel()
+		for _, f := range following {
+			f.Stop()
+			<-f.Closed()
+		}
+	})
+	for _, stage := range stages {
+		f, err := w.follow(ctx, js, policy, stage)
+		if err != nil {
+			w.stop()
+			return nil, err
+		}
+		following = append(following, f)
+	}
+	return w, nil
+}
+
+func (w *watcher) follow(
+	ctx context.Context, js jetstream.JetStream, policy jetstream.DeliverPolicy, stage events.Stage,
+) (jetstream.ConsumeContext, error) {
+	stream, err := js.StreamNameBySubject(ctx, everything(stage))
+	if err != nil {
+		return nil, fmt.Errorf("find the stream of %s events: %w", stage, err)
+	}
+	consumer, err := js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{DeliverPolicy: policy})
+	if err != nil {
+		return nil, fmt.Errorf("follow %s events: %w", stage, err)
+	}
+	following, err := consumer.Consume(func(m jetstream.Msg) {
+		select {
+		case w.seen <- sight(stage, m.Subject(), m.Data()):
+		case <-ctx.Done():
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("follow %s events: %w", stage, err)
+	}
+	return following, nil
+}
