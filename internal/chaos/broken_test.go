@@ -1,0 +1,291 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rollcall-events/rollcall/events"
+	"github.com/rollcall-events/rollcall/internal/broker"
+	"github.com/rollcall-events/rollcall/internal/enrich"
+	"github.com/rollcall-events/rollcall/internal/ingest"
+	"github.com/rollcall-events/rollcall/internal/sandbox"
+)
+
+// The tests of this file are tests of the ledger: each takes one guard away, on the near side of the broker, and the ledger
+// must tell. Beside each stands the same run with the guard.
+
+// quiet is one server, one ingest and one conversation.
+func quiet(t *testing.T, topology broker.Topology) (*rig, *crowd, *ingestProcess) {
+	t.Helper()
+	r := newRig(t, 1, topology)
+	p := r.newIngest(t)
+	return r, newCrowd(t, r, p), p
+}
+
+// say sends n webhooks of one conversation, one after the other.
+func (c *crowd) say(n int) {
+	c.let(n)
+	<-c.begin([]talk{{sid: sandbox.SID("CH", "broken"), events: n, known: true}})
+}
+
+// unguarded is a task without the broker's own checks: it publishes as an enricher would that had none, and takes the task
+// out of QUEUE itself.
+type unguarded struct {
+	enrich.Task
+	r *rig
+}
+
+func (u unguarded) store(ctx context.Context, e events.Enriched) (*jetstream.PubAck, error) {
+	data, err := events.EncodeEnriched(e)
+	if err != nil {
+		return nil, err
+	}
+	m := &nats.Msg{Subject: e.Subject(events.StageEnriched), Data: data}
+	return u.r.js.PublishMsg(ctx, m, jetstream.WithMsgID(e.ID))
+}
+
+// acknowledge removes from QUEUE the message that holds the event.
+func (u unguarded) acknowledge(ctx context.Context) error {
+	s, err := u.r.js.Stream(ctx, "ROLLCALL_QUEUE")
+	if err != nil {
+		return err
+	}
+	for seq := uint64(1); ; {
+		m, err := s.GetMsg(ctx, seq, jetstream.WithGetMsgSubject("rollcall.queue.>"))
+		if err != nil {
+			return err
+		}
+		if e, err := events.DecodeRaw(m.Data); err == nil && e.ID == u.Event().ID {
+			return s.DeleteMsg(ctx, m.Sequence)
+		}
+		seq = m.Sequence + 1
+	}
+}
+
+// early acknowledges before it publishes, and now and then dies in between.
+type early struct {
+	unguarded
+	dies bool
+}
+
+func (e early) Publish(ctx context.Context, event events.Enriched) error {
+	if !e.dies {
+		return e.Task.Publish(ctx, event)
+	}
+	if err := e.acknowledge(ctx); err != nil {
+		return err
+	}
+	return fmt.Errorf("died before the publish")
+}
+
+func TestLedgerTellsOfAnAckBeforeThePublish(t *testing.T) {
+	for _, broken := range []bool{false, true} {
+		t.Run(fmt.Sprintf("broken=%v", broken), func(t *testing.T) {
+			r, c, _ := quiet(t, broker.Topology{Partitions: 1, AckWait: ackWait})
+			var n atomic.Int64
+			e := r.startEnricher(t, newLink(t, r.cluster.address), func(task enrich.Task) enrich.Task {
+				return early{unguarded{task, r}, broken && n.Add(1)%5 == 0}
+			})
+			c.say(20)
+			r.settle(2 * time.Second)
+			e.end()
+			v := r.judge()
+			if lost := v.Lost > 0; lost != broken || v.Twice+v.OutOfOrder+v.Stale+v.Strange > 0 {
+				t.Errorf("got %v, want lost events: %v", v.Err(), broken)
+			}
+		})
+	}
+}
+
+// headless believes that it is always the head.
+type headless struct{ unguarded }
+
+func (headless) Head(context.Context) (bool, error) { return true, nil }
+
+func (h headless) Publish(ctx context.Context, e events.Enriched) error {
+	if _, err := h.store(ctx, e); err != nil {
+		return err
+	}
+	return h.acknowledge(ctx)
+}
+
+func TestLedgerTellsOfNoHeadCheck(t *testing.T) {
+	for _, broken := range []bool{false, true} {
+		t.Run(fmt.Sprintf("broken=%v", broken), func(t *testing.T) {
+			r, c, _ := quiet(t, broker.Topology{Partitions: 1, AckWait: ackWait})
+			// A first enricher dies with what it was given, which comes again only after AckWait.
+			first := newLink(t, r.cluster.address)
+			dead, dropped := dyingWorker(t, first)
+			c.say(5)
+			must(t, "the first enricher holds them", func() bool { return dropped.Load() == 5 })
+			dead()
+			e := r.startEnricher(t, newLink(t, r.cluster.address), func(task enrich.Task) enrich.Task {
+				if broken {
+					return headless{unguarded{task, r}}
+				}
+				return task
+			})
+			c.say(5)
+			r.settle(3 * ackWait)
+			e.end()
+			v := r.judge()
+			if wrong := v.OutOfOrder > 0; wrong != broken || v.Lost+v.Twice+v.Stale+v.Strange > 0 {
+				t.Errorf("got %v, want events out of order: %v", v.Err(), broken)
+			}
+		})
+	}
+}
+
+// dyingWorker takes tasks and does nothing; stop kills it.
+func dyingWorker(t *testing.T, l *link) (stop func(), taken *atomic.Int64) {
+	t.Helper()
+	conn, err := broker.Connect(context.WithoutCancel(t.Context()), broker.Config{URL: l.url(), Name: "enricher", Role: broker.RoleEnricher, Log: logger()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken = new(atomic.Int64)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	var working sync.WaitGroup
+	working.Go(func() { _ = conn.Work(ctx, func(*broker.Task) { taken.Add(1) }) })
+	stop = sync.OnceFunc(func() {
+		l.cut()
+		cancel()
+		working.Wait()
+		closing, done := context.WithTimeout(context.WithoutCancel(t.Context()), time.Second)
+		defer done()
+		_ = conn.Close(closing)
+	})
+	t.Cleanup(stop)
+	return stop, taken
+}
+
+// late has asked for its head and its checkpoint, then sleeps until another has published the event and the stream
+// has forgotten its id, and publishes: fenced, or not.
+type late struct {
+	unguarded
+	fenced bool
+	result chan error
+}
+
+func (l late) Publish(ctx context.Context, e events.Enriched) error {
+	fence := l.last(ctx)
+	must(l.r.t, "another has published it", func() bool { return l.last(ctx) > fence })
+	err := error(nil)
+	must(l.r.t, "the stream has forgotten the id", func() bool {
+		var ack *jetstream.PubAck
+		if l.fenced {
+			ack, err = l.storeFenced(ctx, e, fence)
+		} else {
+			ack, err = l.store(ctx, e)
+		}
+		return err != nil || !ack.Duplicate
+	})
+	l.result <- err
+	return err
+}
+
+// last is the last sequence of the key in ENRICHED.
+func (l late) last(ctx context.Context) uint64 {
+	s, err := l.r.js.Stream(ctx, "ROLLCALL_ENRICHED")
+	if err != nil {
+		return 0
+	}
+	m, err := s.GetLastMsgForSubject(ctx, l.subjects())
+	if err != nil {
+		return 0
+	}
+	return m.Sequence
+}
+
+func (l late) subjects() string {
+	return events.Pattern(events.StageEnriched, "", "", "", l.Event().Key())
+}
+
+func (l late) storeFenced(ctx context.Context, e events.Enriched, fence uint64) (*jetstream.PubAck, error) {
+	data, err := events.EncodeEnriched(e)
+	if err != nil {
+		return nil, err
+	}
+	m := &nats.Msg{Subject: e.Subject(events.StageEnriched), Data: data}
+	return l.r.js.PublishMsg(ctx, m, jetstream.WithMsgID(e.ID), jetstream.WithExpectLastSequenceForSubject(fence, l.subjects()))
+}
+
+func TestLedgerTellsOfNoFence(t *testing.T) {
+	for _, broken := range []bool{false, true} {
+		t.Run(fmt.Sprintf("broken=%v", broken), func(t *testing.T) {
+			r, c, _ := quiet(t, broker.Topology{Partitions: 1, AckWait: time.Second, Duplicates: 100 * time.Millisecond})
+			result := make(chan error, 1)
+			var once sync.Once
+			first := newLink(t, r.cluster.address)
+			sleeper := r.startEnricher(t, first, func(task enrich.Task) (t enrich.Task) {
+				t = task
+				once.Do(func() { t = late{unguarded{task, r}, !broken, result} })
+				return t
+			})
+			c.say(1)
+			// Its hold lapses: it is not extended, for only its way to NATS is cut. What it publishes goes another way.
+			must(t, "a call was made", func() bool { return r.calls() > 0 })
+			first.cut()
+			e := r.startEnricher(t, newLink(t, r.cluster.address), nil)
+			if err := <-result; (err == nil) != broken {
+				t.Errorf("the late publish: got %v, want it to be stored: %v", err, broken)
+			}
+			sleeper.end()
+			e.end()
+			v := r.judge()
+			if twice := v.Twice > 0; twice != broken || v.Lost+v.OutOfOrder+v.Stale+v.Strange > 0 {
+				t.Errorf("got %v, want an event twice: %v", v.Err(), broken)
+			}
+		})
+	}
+}
+
+// memory stores in NATS, and answers as if it had an outbox when it cannot.
+type memory struct{ conn *broker.Conn }
+
+func (m memory) Put(ctx context.Context, e events.Event) error {
+	_, _ = m.conn.PublishRaw(ctx, e)
+	return nil
+}
+
+func (m memory) Bury(ctx context.Context, d events.DeadLetter) error {
+	_ = m.conn.PublishDead(ctx, d)
+	return nil
+}
+
+func TestLedgerTellsOfNoOutbox(t *testing.T) {
+	for _, broken := range []bool{false, true} {
+		t.Run(fmt.Sprintf("broken=%v", broken), func(t *testing.T) {
+			r, c, p := quiet(t, broker.Topology{Partitions: 1, AckWait: ackWait})
+			e := r.startEnricher(t, newLink(t, r.cluster.address), nil)
+			if broken {
+				p.stop()
+				l, err := net.Listen("tcp", p.address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				p.start(l, func(conn *broker.Conn) ingest.Store { return memory{conn} })
+			}
+			c.say(3)
+			p.link.cut()
+			c.say(5)
+			p.link.mend()
+			c.say(3)
+			r.settle(3 * time.Second)
+			e.end()
+			p.stop()
+			v := r.judge()
+			if lost := v.Lost > 0; lost != broken || v.Owed != 11 || v.Twice+v.OutOfOrder+v.Stale+v.Strange > 0 {
+				t.Errorf("got %v of %d, want lost events of 11: %v", v.Err(), v.Owed, broken)
+			}
+		})
+	}
+}

@@ -1,0 +1,132 @@
+package chaos
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// cluster is one or more NATS servers that can be stopped and started again, each on its own store and ports.
+type cluster struct {
+	t    *testing.T
+	opts []*server.Options
+
+	mu      sync.Mutex
+	servers []*server.Server // nil while stopped
+}
+
+func startCluster(t *testing.T, n int) *cluster {
+	t.Helper()
+	ports := freePorts(t, 2*n)
+	var routes []string
+	for _, port := range ports[n:] {
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
+	}
+	c := &cluster{t: t, servers: make([]*server.Server, n)}
+	for i := range n {
+		o := &server.Options{
+			ServerName: fmt.Sprintf("n%d", i), Host: "127.0.0.1", Port: ports[i],
+			JetStream: true, StoreDir: t.TempDir(), MaxPayload: 8 << 20, NoSigs: true, NoLog: true,
+		}
+		if n > 1 {
+			// Clients must not learn of ways around the links that they are cut off by.
+			o.Cluster = server.ClusterOpts{Name: "chaos", Host: "127.0.0.1", Port: ports[n+i], NoAdvertise: true}
+			o.Routes = server.RoutesFromStr(strings.Join(routes, ","))
+		}
+		c.opts = append(c.opts, o)
+	}
+	t.Cleanup(c.stopAll)
+	c.startAll()
+	return c
+}
+
+func (c *cluster) startAll() {
+	c.t.Helper()
+	for i := range c.opts {
+		c.start(i)
+	}
+	must(c.t, "the cluster is healthy", c.healthy)
+}
+
+func (c *cluster) start(i int) {
+	c.t.Helper()
+	s, err := server.NewServer(c.opts[i].Clone())
+	if err != nil {
+		c.t.Error(err)
+		return
+	}
+	s.Start()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.servers[i] = s
+}
+
+func (c *cluster) stop(i int) {
+	c.mu.Lock()
+	s := c.servers[i]
+	c.servers[i] = nil
+	c.mu.Unlock()
+	if s != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+	}
+}
+
+// stopAll stops all at once, as a power cut does.
+func (c *cluster) stopAll() {
+	var all sync.WaitGroup
+	for i := range c.opts {
+		all.Go(func() { c.stop(i) })
+	}
+	all.Wait()
+}
+
+func (c *cluster) running() []*server.Server {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(c.servers), func(s *server.Server) bool { return s == nil })
+}
+
+// healthy reports whether every server is there and has caught up in every stream and consumer.
+func (c *cluster) healthy() bool {
+	up := c.running()
+	return len(up) == len(c.opts) && !slices.ContainsFunc(up, func(s *server.Server) bool { return s.Healthz(nil).StatusCode != http.StatusOK })
+}
+
+// address is where some running server takes clients; "" for none.
+func (c *cluster) address() string {
+	up := c.running()
+	if len(up) == 0 {
+		return ""
+	}
+	return up[rand.IntN(len(up))].Addr().String()
+}
+
+const account = "$G"
+
+// leader returns the server that is one by lead, or the first.
+func (c *cluster) leader(lead func(*server.Server) bool) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return max(0, slices.IndexFunc(c.servers, func(s *server.Server) bool { return s != nil && lead(s) }))
+}
+
+func freePorts(t *testing.T, n int) (ports []int) {
+	t.Helper()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
+}
