@@ -1,0 +1,60 @@
+# What a developer does here. `make` alone lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+LINT     := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
+COMPOSE  := $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+FUZZTIME ?= 30s
+# A cache shared with another checkout reports that one's paths.
+export GOLANGCI_LINT_CACHE := $(CURDIR)/dist/lint
+BENCH    ?= .
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: test
+test: ## Run all tests with the race detector, shuffled; containers where a Docker engine answers
+	go test -race -shuffle=on ./...
+
+.PHONY: lint
+lint: ## Check the formatting and lint
+	@go list -f '{{.Dir}}' ./... | xargs gofmt -l | { ! grep .; }
+	go vet ./...
+	$(LINT) run ./...
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target for FUZZTIME (30s)
+	.ci/fuzz $(FUZZTIME)
+
+.PHONY: bench-micro
+bench-micro: ## Run the benchmarks that match BENCH (all), with allocations
+	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+.PHONY: images
+images: ## Build all images from binaries compiled here; no registry is asked
+	deploy/images.sh
+
+.PHONY: builder
+builder: ## Make rollcall/builder:dev, a BUILDER for the Dockerfile, from this machine's Go
+	deploy/builder.sh
+
+.PHONY: up
+up: images ## Run NATS, ingest and enricher with compose
+	$(COMPOSE) up --detach
+
+.PHONY: down
+down: ## Stop what `make up` or `make sandbox-up` started, and delete its data
+	$(COMPOSE) --profile sandbox down --volumes --remove-orphans
+
+.PHONY: sandbox-up
+sandbox-up: images ## Run the same with the fake Twilio, and send it a story
+	$(COMPOSE) --profile sandbox up
+
+.PHONY: sandbox
+sandbox: ## Run everything in one process, without Docker
+	go run ./cmd/sandbox
+
+.PHONY: ci
+ci: ## Run the gate, all that a change must pass
+	.ci/run
