@@ -23,6 +23,9 @@ import (
 
 const (
 	ackWait = 3 * time.Second
+	// patience is how long nothing may come out before a run is given up. A server whose request for QUEUE's source
+	// is lost while RAW has no leader asks again after 40 s (nats-server 2.15: 30 s for the answer, then a back-off of 10 s).
+	patience = 2 * time.Minute
 	owner   = validation.SID("AC00000000000000000000000000000001")
 )
 

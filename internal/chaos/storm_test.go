@@ -166,7 +166,7 @@ func weathered(t *testing.T, n, rounds int) {
 	for _, e := range s.enrichers[1:] {
 		e.end()
 	}
-	s.settle(20 * time.Second)
+	s.settle(patience)
 	settled := time.Since(began)
 	for _, e := range s.enrichers {
 		e.end()
