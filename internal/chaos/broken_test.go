@@ -16,7 +16,6 @@ import (
 	"github.com/rollcall-events/rollcall/internal/broker"
 	"github.com/rollcall-events/rollcall/internal/enrich"
 	"github.com/rollcall-events/rollcall/internal/ingest"
-	"github.com/rollcall-events/rollcall/internal/sandbox"
 )
 
 // The tests of this file are tests of the ledger: each takes one guard away, on the near side of the broker, and the ledger
@@ -33,7 +32,7 @@ func quiet(t *testing.T, topology broker.Topology) (*rig, *crowd, *ingestProcess
 // say sends n webhooks of one conversation, one after the other.
 func (c *crowd) say(n int) {
 	c.let(n)
-	<-c.begin([]talk{{sid: sandbox.SID("CH", "broken"), events: n, known: true}})
+	<-c.begin([]talk{{Talk: named("broken"), events: n, known: true}})
 }
 
 // unguarded is a task without the broker's own checks: it publishes as an enricher would that had none, and takes the task

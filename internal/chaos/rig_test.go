@@ -26,7 +26,7 @@ const (
 	// patience is how long nothing may come out before a run is given up. A server whose request for QUEUE's source
 	// is lost while RAW has no leader asks again after 40 s (nats-server 2.15: 30 s for the answer, then a back-off of 10 s).
 	patience = 2 * time.Minute
-	owner   = validation.SID("AC00000000000000000000000000000001")
+	owner    = validation.SID("AC00000000000000000000000000000001")
 )
 
 var token = validation.NewSecret("the token that signs and calls")

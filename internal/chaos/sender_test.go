@@ -3,14 +3,12 @@ package chaos
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rollcall-events/rollcall/internal/sandbox"
-	"github.com/rollcall-events/rollcall/validation"
 )
 
 // crowd sends webhooks: each conversation's one after the other, to the one ingest that is its own, since order
@@ -26,7 +24,7 @@ type crowd struct {
 
 // talk is a conversation and what is to be sent of it.
 type talk struct {
-	sid    validation.SID
+	sandbox.Talk
 	events int
 	known  bool // to Twilio
 	uneasy bool // with webhooks that are invalid
@@ -35,7 +33,7 @@ type talk struct {
 // talks shares out n events: half to 10 hot conversations, the rest to the 190 others.
 func talks(n int) (all []talk) {
 	for i := range 200 {
-		t := talk{sid: sandbox.SID("CH", fmt.Sprint(i)), events: n / 2 / 190, known: i%50 != 11, uneasy: i%25 == 3}
+		t := talk{Talk: named(fmt.Sprint(i)), events: n / 2 / 190, known: i%50 != 11, uneasy: i%25 == 3}
 		if i < 10 {
 			t.events = n / 2 / 10
 		}
@@ -51,10 +49,8 @@ func total(all []talk) (n int) {
 	return n
 }
 
-func (t talk) conversation() sandbox.Conversation {
-	return sandbox.Conversation{SID: t.sid, Account: owner, Participants: []sandbox.ConversationParticipant{
-		{SID: sandbox.SID("MB", string(t.sid)), Identity: "omar", DateCreated: time.Unix(0, 0), DateUpdated: time.Unix(0, 0)},
-	}}
+func named(name string) sandbox.Talk {
+	return sandbox.Talk{Account: owner, SID: sandbox.SID("CH", name)}
 }
 
 func newCrowd(t *testing.T, r *rig, ingests ...*ingestProcess) *crowd {
@@ -76,7 +72,7 @@ func (c *crowd) begin(all []talk) (done chan struct{}) {
 	c.r.world.Change(func(s *sandbox.State) {
 		for _, t := range all {
 			if t.known {
-				s.AddConversation(t.conversation())
+				s.AddConversation(t.Conversation())
 			}
 		}
 	})
@@ -99,44 +95,21 @@ func (c *crowd) let(n int) {
 }
 
 func (c *crowd) tell(t talk, to *ingestProcess) {
-	s := sandbox.Sender{Target: to.url(), Key: token, Client: c.client}
+	courier := sandbox.Courier{Sender: sandbox.Sender{Target: to.url(), Key: token, Client: c.client}, Ledger: c.r.ledger}
+	ctx := c.r.t.Context()
 	for i := range t.events {
 		<-c.leave
-		w := t.webhook(i)
 		if i%40 == 20 {
-			answered := c.r.ledger.Sending(w)
-			answer, _ := s.SendForged(c.r.t.Context(), w)
-			answered(answer.Status)
-			w = t.webhook(i)
+			_, _ = courier.DeliverForged(ctx, t.webhook(i))
 		}
-		c.deliver(s, w)
+		_, _ = courier.Deliver(ctx, t.webhook(i)) // the ledger has the answer
 		c.answered.Add(1)
 	}
 }
 
-// deliver sends w until it has an answer that is not a failure of ours.
-func (c *crowd) deliver(s sandbox.Sender, w sandbox.Webhook) {
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
-	for {
-		answered := c.r.ledger.Sending(w)
-		answer, err := s.Send(c.r.t.Context(), w)
-		answered(answer.Status) // 0 when there was none
-		if err == nil && answer.Status < http.StatusInternalServerError || c.r.t.Context().Err() != nil {
-			return
-		}
-		<-again.C
-	}
-}
-
 func (t talk) webhook(i int) sandbox.Webhook {
-	values := sandbox.Values{
-		"AccountSid": string(owner), "ConversationSid": string(t.sid), "MessageSid": string(sandbox.SID("IM", fmt.Sprintf("%s %d", t.sid, i))),
-		"ParticipantSid": string(sandbox.SID("MB", string(t.sid))), "Source": "SMS", "Body": strings.Repeat("hello ", 20), "Author": "omar",
-		"Index": fmt.Sprint(i), "DateCreated": time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
-	}
 	if t.uneasy && i%7 == 3 {
-		values["MessageSid"] = "none"
+		return t.Invalid(i, time.Now())
 	}
-	return sandbox.ConversationsWebhook("onMessageAdded", values)
+	return t.Message(i, time.Now())
 }
