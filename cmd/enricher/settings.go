@@ -62,7 +62,7 @@ type Enrichment struct {
 	CallTimeout time.Duration `group:"enrichment" default:"15s" help:"How long one call to Twilio may take, all its pages."`
 	HeadTimeout time.Duration `group:"enrichment" default:"15m" help:"How long one event may hold up its conversation before it is given up as overdue. It runs only while Twilio can be asked: not while the account's credentials are refused or its calls must wait, nor while the host fails as a whole."`
 	ProbeEvery  time.Duration `group:"enrichment" default:"30s" help:"How often an account whose credentials Twilio refuses is tried again. Changed credentials are tried at once."`
-	MaxRate     float64       `group:"enrichment" default:"0" help:"Calls a second to Twilio that each account may make at most, such as 20 or 0.5; 0 for no limit. Each page of a list is one request."`
+	MaxRate     float64       `group:"enrichment" default:"0" help:"Requests a second to Twilio that each account may make at most in the mean, such as 20 or 0.5; 0 for no limit. Each page of a list is one; a list that is begun is read to its end, and what follows waits longer."`
 	MaxRoster   time.Duration `name:"max-roster-age" group:"enrichment" default:"0s" help:"How long before a message, a delivery or a communication came to the enricher its roster may have been fetched. With 0s never before it came, which is what all other events always have."`
 	StopTimeout time.Duration `group:"enrichment" default:"20s" help:"How long calls under way may take when stopping. Whoever stops this process must wait longer."`
 }

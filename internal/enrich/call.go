@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 
 	"github.com/rollcall-events/rollcall/events"
@@ -58,6 +60,15 @@ func callsOf(e *events.Event) iter.Seq[call] {
 			}
 		}
 	}
+}
+
+// countRequests returns ctx for a call, and how many requests have been sent with it so far: more than one where a list has
+// several pages, where another path is tried after the first, or where one was sent again on a new connection.
+func countRequests(ctx context.Context) (context.Context, *atomic.Int64) {
+	sent := new(atomic.Int64)
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteRequest: func(httptrace.WroteRequestInfo) { sent.Add(1) },
+	}), sent
 }
 
 // do makes the call. service is the Conversations service that the conversation may live under, "" when no event names one.

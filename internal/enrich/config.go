@@ -15,8 +15,8 @@ type Config struct {
 	StopTimeout time.Duration // for calls under way when stopping: default 20 s
 	ProbeEvery  time.Duration // how often an account whose credentials Twilio refuses is tried again: default 30 s
 
-	// MaxRate is how many calls a second each account may make at most; 0 is as many as there are. A call
-	// is one request for each page of a list.
+	// MaxRate is how many requests a second each account may make at most, in the mean; 0 is as many as there are. Each page of
+	// a list is one. The pages of one list follow each other at once, and what comes next waits for as long as they allow.
 	MaxRate float64
 	// MaxRosterAge is how long before an event came to this process the fetch that serves it may have begun, for events
 	// that do not change who is there; 0 is never before it came.

@@ -34,7 +34,8 @@ type Task interface {
 	Release() error
 }
 
-// API is what the pipeline asks of Twilio; participants.Client is one.
+// API is what the pipeline asks of Twilio; participants.Client is one. The requests that it makes must bear the call's context: they
+// are counted by it (net/http/httptrace).
 type API interface {
 	ListConversation(ctx context.Context, cred participants.Credentials, conversation, service validation.SID) ([]participants.Participant, error)
 	ListChannel(ctx context.Context, cred participants.Credentials, interaction, channel validation.SID) ([]participants.Participant, error)

@@ -50,30 +50,36 @@ func (l *lane) ask(ctx context.Context, c call) asked {
 	defer cancel()
 	ctx, span := l.p.tracer.Start(ctx, "fetch "+string(c.lookup), trace.WithSpanKind(trace.SpanKindClient),
 		trace.WithAttributes(attribute.Int("rollcall.events", len(sharers))))
-	a.participants, err = c.do(ctx, l.p.api, pass.cred, service)
+	ctx, sent := countRequests(ctx)
+	err = l.p.guard(inCall, func() (err error) {
+		a.participants, err = c.do(ctx, l.p.api, pass.cred, service)
+		return err
+	})
 	a.verdict, a.failure = judge(err), asFailure(err)
 	span.SetAttributes(attribute.String("rollcall.verdict", string(a.verdict)))
 	span.End()
-	pass.leave(a.verdict, a.failure)
+	pass.leave(a.verdict, a.failure, int(sent.Load()))
 	l.p.shelf.put(c, a)
 	l.p.metrics.called(c.lookup, a.verdict, time.Since(a.began))
+	l.p.metrics.requests.WithLabelValues(string(c.lookup)).Add(float64(sent.Load()))
 	return asked{call: c, sharers: sharers, answer: a, kept: kept}
 }
 
 // settle learns what all say, and waits as long as the one that asks for most, or sets the letter when there has
 // been enough waiting. It reports whether it has all the answers. The time in which nothing could be asked does
-// not count, nor does all the time since the calls began when it is the host that fails.
+// not count, nor does all the time since the calls began when it is the host that fails, or when there were too many
+// calls: neither says anything about the event.
 func (l *lane) settle(it *item, began time.Time, all []asked) (whole bool) {
 	var kept, wait time.Duration
-	outage := false
+	excused := false
 	l.round++
 	whole = true
 	for _, a := range all {
 		kept, wait = max(kept, a.kept), max(wait, l.learn(it, a))
 		whole = whole && it.answers[a.call] != nil
-		outage = outage || a.blamesHost() && l.p.gate.hostOf(a.call).outage()
+		excused = excused || a.blamesPace() || a.blamesHost() && l.p.gate.hostOf(a.call).outage()
 	}
-	if outage {
+	if excused {
 		l.pause(wait, nil)
 		l.excuse(it, time.Since(began))
 		return whole
@@ -92,6 +98,9 @@ func (a asked) blamesHost() bool {
 	}
 	return rules[a.answer.verdict].host
 }
+
+// blamesPace reports whether there is no answer because the account was called too often.
+func (a asked) blamesPace() bool { return a.answer != nil && a.answer.verdict == verdictSlow }
 
 // learn gives an answer that stands to those who waited for it. For one that does not it returns how long to wait
 // before the call is made again.

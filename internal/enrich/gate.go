@@ -141,9 +141,14 @@ func (g *gate) leavePlace(a *allowance) {
 	a.release()
 }
 
-// leave gives the place back and learns from how the call went.
-func (p *pass) leave(v verdict, e *participants.Error) {
+// leave gives the place back and learns from how the call went, and how many requests it took. The account's pace has
+// allowed for one. The others were made at once, so that a long list is not read for longer than a call may take; the
+// account's next calls wait that much longer.
+func (p *pass) leave(v verdict, e *participants.Error, requests int) {
 	g, r := p.gate, rules[v]
+	for range requests - 1 {
+		p.allowance.limiter.Reserve()
+	}
 	if h := g.hostOf(p.call); r.host {
 		h.failedFor(p.call.within, reached(e))
 	} else {

@@ -64,7 +64,7 @@ func (l *lane) insert(t Task, seq uint64) bool {
 // run works until the lane is empty.
 func (l *lane) run() {
 	for it := l.first(); it != nil; it = l.first() {
-		l.turn(it)
+		l.guardedTurn(it)
 	}
 }
 

@@ -26,6 +26,8 @@ type metrics struct {
 	reused         prometheus.Counter
 	storeFailures  *prometheus.CounterVec
 	extendFailures prometheus.Counter
+	requests       *prometheus.CounterVec
+	panics         *prometheus.CounterVec
 }
 
 // newMetrics registers the figures of p with reg, which may be nil.
@@ -65,9 +67,18 @@ func newMetrics(p *Pipeline, reg prometheus.Registerer) (*metrics, error) {
 			Name: "rollcall_enrich_extend_failures_total",
 			Help: "Held tasks that could not be extended. They are delivered again.",
 		}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_enrich_requests_total",
+			Help: "Requests sent to Twilio, by lookup: each page of a list is one.",
+		}, []string{"lookup"}),
+		panics: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_enrich_panics_total",
+			Help: "Panics caught, by where: in a call to Twilio, or in another turn of an event. Each is a defect: the log has its stack.",
+		}, []string{"where"}),
 	}
 	return m, register(reg, append([]prometheus.Collector{
 		m.events, m.calls, m.callSeconds, m.latency, m.coalesced, m.reused, m.storeFailures, m.extendFailures,
+		m.requests, m.panics,
 	}, p.gauges()...))
 }
 

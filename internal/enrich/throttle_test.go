@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rollcall-events/rollcall/events"
 	"github.com/rollcall-events/rollcall/participants"
 )
 
@@ -87,6 +88,38 @@ func TestThrottlePassesOnATurnThatComesTooLate(t *testing.T) {
 	if th.used != 1 {
 		t.Errorf("got %d in use, want 1", th.used)
 	}
+}
+
+func TestA429SaysNothingAboutTheEvent(t *testing.T) {
+	bubble(t, Config{HeadTimeout: 2 * time.Minute}, func(b *bench) {
+		content := time.Now().Add(time.Hour)
+		b.api.answer = func(context.Context, int, question) ([]participants.Participant, error) {
+			if time.Now().Before(content) {
+				return nil, status(429) // without Retry-After
+			}
+			return nil, nil
+		}
+		b.handle(1, message(1))
+		after(time.Hour + 2*time.Minute)
+		if len(b.letters) != 0 {
+			b.t.Errorf("got letters %+v, want none", b.letters)
+		}
+		b.wantPublished("1")
+	})
+}
+
+func TestThe429sOfAnEventDoNotExcuseWhatElseFailsForIt(t *testing.T) {
+	bubble(t, Config{HeadTimeout: 2 * time.Minute}, func(b *bench) {
+		b.api.answer = func(_ context.Context, n int, _ question) ([]participants.Participant, error) {
+			if n%2 == 0 {
+				return nil, status(429)
+			}
+			return nil, status(503)
+		}
+		b.handle(1, message(1))
+		after(time.Hour)
+		b.bubbleLetter(events.ReasonOverdue)
+	})
 }
 
 func TestConcurrencyShrinksUnder429UntilTwilioIsContent(t *testing.T) {

@@ -1,0 +1,55 @@
+package enrich
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/rollcall-events/rollcall/participants"
+	"github.com/rollcall-events/rollcall/validation"
+)
+
+// place is where a panic was caught: a closed list, and the label of the panics metric.
+type place string
+
+const (
+	inCall place = "call" // a call to Twilio: decoding its answer, as a rule
+	inTurn place = "turn" // anything else that is done for an event
+)
+
+// guard calls f and returns its error. Should f panic, it counts that, logs it with its stack, and returns the *participants.Error
+// of an answer that breaks the API's page: whatever f was given, it could not be worked on, and may be next time. What the panic
+// said is not told: it may quote what somebody wrote.
+func (p *Pipeline) guard(where place, f func() error) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			p.metrics.panics.WithLabelValues(string(where)).Inc()
+			p.log.LogAttrs(context.Background(), slog.LevelError, "caught a panic: its event is tried again, then a dead letter. Report the stack",
+				slog.String("where", string(where)), slog.String("panic", fmt.Sprintf("%T", value)), slog.String("stack", string(debug.Stack())))
+			err = &participants.Error{
+				Failure: participants.FailureContract, Operation: string(where),
+				Problems: validation.Problems{{Field: "answer", Rule: "panic"}},
+			}
+		}
+	}()
+	return f()
+}
+
+// guardedTurn is turn. After a panic the item waits and has another, up to as many as an answer that breaks the API's page has
+// tries; then it is a dead letter for the same reason. Should its burial panic too, it goes on waiting: that delays its own
+// conversation alone.
+func (l *lane) guardedTurn(it *item) {
+	err := l.p.guard(inTurn, func() error { l.turn(it); return nil })
+	if err == nil {
+		return
+	}
+	l.misses++ // while stopping it is given back
+	it.suspects++
+	it.failure = asFailure(err)
+	r := rules[verdictSuspect]
+	if it.letter == nil && it.suspects >= r.tries {
+		it.letter = it.letterFor(l.taskOf(it).Event(), r.reason, it.failure)
+	}
+	l.pause(r.delay(it.suspects, it.failure), nil)
+}
