@@ -2,10 +2,8 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -15,9 +13,9 @@ import (
 )
 
 const (
-	drainBatch   = 128
-	drainTimeout = 5 * time.Second  // for one message
-	drainEvery   = 10 * time.Second // look, even when nothing was said to be kept
+	drainTimeout  = 5 * time.Second  // for one message
+	removeTimeout = 10 * time.Second // for all that was moved
+	drainEvery    = 10 * time.Second // look, even when nothing was said to be kept
 )
 
 // Run drains the store into NATS, oldest first, until ctx is done; it then returns nil. A message leaves the disk once NATS has
@@ -72,63 +70,51 @@ func (o *Outbox) idle(ctx context.Context) {
 	}
 }
 
-// drain moves the oldest messages, and returns how many. Those of one batch are on different keys, so that they may
-// be published side by side; after a failure, the batch is done up to there, and what
-// came through behind it is published again and dropped as a duplicate.
+// drain moves the oldest messages, and returns how many.
 func (o *Outbox) drain(ctx context.Context) (int, error) {
-	batch, err := o.oldest(ctx)
-	if err != nil || len(batch) == 0 {
+	w, err := o.oldest(ctx)
+	if err != nil || len(w.messages) == 0 {
 		return 0, err
 	}
 	if !o.conn.nc.IsConnected() {
 		return 0, nats.ErrDisconnected
 	}
-	errs := make([]error, len(batch))
-	var wg sync.WaitGroup
-	for i, m := range batch {
-		wg.Go(func() { errs[i] = o.forward(ctx, m) })
-	}
-	wg.Wait()
-
-	n := 0
-	for n < len(errs) && errs[n] == nil {
-		n++
-	}
+	n, err := w.move(ctx, o.forward)
 	if n > 0 {
-		if err := o.remove(ctx, batch[n-1].Sequence); err != nil {
+		if err := o.remove(ctx, w); err != nil {
 			return 0, err
 		}
 		o.metrics.drained.Add(float64(n))
 		o.full.Store(false)
 	}
-	return n, errors.Join(errs...)
+	return n, err
 }
 
-// oldest returns the first messages up to one whose key is among them.
-func (o *Outbox) oldest(ctx context.Context) ([]*jetstream.RawStreamMsg, error) {
-	var batch []*jetstream.RawStreamMsg
-	keys := make(map[string]struct{})
-	for seq := uint64(1); len(batch) < drainBatch; {
-		m, err := o.stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(">"))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			break
-		}
+// oldest reads the first messages.
+func (o *Outbox) oldest(ctx context.Context) (*window, error) {
+	var messages []*jetstream.RawStreamMsg
+	bytes := 0
+	for seq := uint64(1); len(messages) < windowMessages && bytes < windowBytes; {
+		batch, err := o.disk.readBatch(ctx, outboxStream, batchRequest{Subject: ">", Seq: seq})
 		if err != nil {
 			return nil, fmt.Errorf("read from the outbox: %w", err)
 		}
-		key := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
-		if _, ok := keys[key]; ok {
+		if len(batch) == 0 {
 			break
 		}
-		keys[key] = struct{}{}
-		batch = append(batch, m)
-		seq = m.Sequence + 1
+		for _, m := range batch {
+			bytes += len(m.Data)
+		}
+		messages = append(messages, batch...)
+		seq = batch[len(batch)-1].Sequence + 1
 	}
-	return batch, nil
+	return newWindow(messages), nil
 }
 
+// forward sends one message. One that is under way is not given up for being shut down: what NATS has would
+// be sent again by the next process, perhaps when its id is forgotten.
 func (o *Outbox) forward(ctx context.Context, kept *jetstream.RawStreamMsg) error {
-	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	m := &nats.Msg{Subject: kept.Subject, Header: ownHeaders(kept.Header), Data: kept.Data}
 	_, err := o.conn.store(ctx, m)
@@ -164,12 +150,27 @@ func (o *Outbox) forwardShortened(ctx context.Context, m *nats.Msg) error {
 	return o.conn.PublishDead(ctx, letter.Shortened())
 }
 
-// remove takes everything up to seq off the disk.
-func (o *Outbox) remove(ctx context.Context, seq uint64) error {
-	// Messages that NATS has must not stay for being shut down just now.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
+// remove takes what w has moved off the disk: what stayed would be sent again, and be a second event when NATS
+// has forgotten its id by then. So this too is finished when being shut down.
+func (o *Outbox) remove(ctx context.Context, w *window) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer cancel()
-	if err := o.stream.Purge(ctx, jetstream.WithPurgeSequence(seq+1)); err != nil {
+	if w.done() {
+		return o.removeUpTo(ctx, w.messages[len(w.messages)-1].Sequence)
+	}
+	for _, l := range w.lanes {
+		if l.moved == 0 {
+			continue
+		}
+		if err := o.removeUpTo(ctx, l.messages[l.moved-1].Sequence, jetstream.WithPurgeSubject("*.*.*.*.*."+l.key)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *Outbox) removeUpTo(ctx context.Context, seq uint64, only ...jetstream.StreamPurgeOpt) error {
+	if err := o.stream.Purge(ctx, append(only, jetstream.WithPurgeSequence(seq+1))...); err != nil {
 		return fmt.Errorf("remove from the outbox: %w", err)
 	}
 	return nil
