@@ -44,7 +44,7 @@ func messagingBinding(o object) []Address {
 	if raw == nil {
 		return nil
 	}
-	binding := newObject(o.name("messaging_binding"), raw, o.report)
+	binding := newObject(o.name("messaging_binding"), raw, object{}, o.report)
 	return []Address{{
 		Channel:          binding.plain("type"),
 		Address:          binding.plain("address"),
@@ -55,9 +55,9 @@ func messagingBinding(o object) []Address {
 }
 
 func lastRead(o object) *LastRead {
-	read := LastRead{MessageIndex: o.integer("last_read_message_index"), Timestamp: o.plain("last_read_timestamp")}
-	if read == (LastRead{}) {
+	index, at := o.integer("last_read_message_index"), o.plain("last_read_timestamp")
+	if index == nil && at == "" {
 		return nil
 	}
-	return &read
+	return &LastRead{MessageIndex: index, Timestamp: at}
 }

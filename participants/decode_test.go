@@ -272,6 +272,41 @@ func TestBodiesThatAreNoObject(t *testing.T) {
 	diff(t, "no body", r.problems.Error(), "body: json")
 }
 
+func TestAnEmptyObjectIsNoPage(t *testing.T) {
+	for name, want := range map[string]string{
+		"good_conversation_page":        "participants: required; meta: required",
+		"good_channel_page":             "participants: required; meta: required",
+		"good_orchestrator_page":        "participants: required",
+		"good_orchestrator_participant": "id: required",
+	} {
+		var r report
+		decoderOf(name)([]byte(` {} `), &r)
+		diff(t, name, r.problems.Error(), want)
+	}
+}
+
+// What encoding/json takes, we take: a key named twice, whose last value counts, and half of a surrogate pair.
+func TestJSONIsReadTolerantly(t *testing.T) {
+	body := `{"meta":{"next_page_url":"x"},"participants":[{
+		"sid":null,"si\u0064":"MBaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","sid":"MBbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+		"identity":"\ud800\u00e9\"","attributes":"{\"a\": 1, \"a\": \"\\ud800\"}",
+		"new":1,"new":{"b" : [2, 3.0]},"":null
+	}],"meta":{"next_page_url":null}}`
+	noticed := 0
+	r := report{unexpected: func(API, string) { noticed++ }}
+	p := conversationPage(askedConversation)([]byte(body), &r)
+	if len(r.problems) > 0 || len(p.participants) != 1 {
+		t.Fatalf("got %d participants and problems %v, want 1 and none", len(p.participants), r.problems)
+	}
+	one := p.participants[0]
+	diff(t, "sid", one.ID, "MBbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")
+	diff(t, "identity", one.Identity, "\ufffdé\"")
+	diff(t, "attributes", string(one.Attributes), `{"a":1,"a":"\ud800"}`)
+	diff(t, "extra", encode(t, one.Extra), `{"":null,"new":{"b":[2,3.0]}}`)
+	diff(t, "noticed", noticed, 2)
+	diff(t, "next page", p.next, "")
+}
+
 func TestProblemsAreBounded(t *testing.T) {
 	var r report
 	items := strings.TrimSuffix(strings.Repeat(`{"sid":null,"identity":1},`, 1000), ",")

@@ -1,7 +1,6 @@
 package participants
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -9,26 +8,34 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/rollcall-events/rollcall/validation"
 )
 
 // object reads the fields of one JSON object, each once, reporting those that break their rule. What
-// nobody took is what the API's page does not document. Keys are matched exactly.
+// nobody took is what the API's page does not document. Keys are matched exactly; the last of two equal ones counts.
 type object struct {
-	path   string // of the object in the answer, "" for the whole answer
-	fields map[string]json.RawMessage
+	path   string   // of the object in the answer, "" for the whole answer
+	fields []member // parts of the answer's body; nil for what is no object
 	report *report
 }
 
-// newObject reports raw when it is not an object; all fields of it are absent then.
-func newObject(path string, raw json.RawMessage, r *report) object {
+// newObject reports raw when it is not an object; all fields of it are absent then. It uses the memory of
+// spent, whose fields nobody asks for any more.
+func newObject(path string, raw []byte, spent object, r *report) object {
 	o := object{path: path, report: r}
-	if json.Unmarshal(raw, &o.fields) != nil || o.fields == nil {
-		o.fields = nil
+	fields, ok := r.split.members(raw, slices.Grow(spent.fields[:0], usualFields))
+	if !ok {
 		r.problem(path, "object")
+		return o
 	}
+	o.fields = fields
 	return o
 }
+
+// usualFields is about how many fields an object has.
+const usualFields = 8
 
 func (o object) name(field string) string {
 	if o.path == "" {
@@ -39,42 +46,64 @@ func (o object) name(field string) string {
 
 func (o object) problem(field, rule string) { o.report.problem(o.name(field), rule) }
 
+// peek returns a field as it is, nil when it is absent.
+func (o object) peek(field string) []byte {
+	var raw []byte
+	for _, m := range o.fields {
+		if string(m.name) == field {
+			raw = m.value
+		}
+	}
+	return raw
+}
+
 // raw takes a field as it is, nil when it is absent or null.
-func (o object) raw(field string) json.RawMessage {
-	raw := o.fields[field]
-	delete(o.fields, field)
-	if string(raw) == "null" {
+func (o object) raw(field string) []byte {
+	raw := o.peek(field)
+	for i := range o.fields {
+		if string(o.fields[i].name) == field {
+			o.fields[i].value = nil
+		}
+	}
+	if isNull(raw) {
 		return nil
 	}
 	return raw
 }
 
+func isNull(raw []byte) bool { return string(raw) == "null" }
+
 // require reports a field that is absent or null.
 func (o object) require(field string) {
-	if raw, ok := o.fields[field]; o.fields != nil && (!ok || string(raw) == "null") {
+	if raw := o.peek(field); o.fields != nil && (raw == nil || isNull(raw)) {
 		o.problem(field, "required")
 	}
 }
 
 // forbidNull reports a field that is null. It may be absent.
 func (o object) forbidNull(field string) {
-	if string(o.fields[field]) == "null" {
+	if isNull(o.peek(field)) {
 		o.problem(field, "not_null")
 	}
 }
 
+// quoted takes a string as it was sent, in its quotes; nil when it is absent or null, and for what is no string.
+func (o object) quoted(field string) []byte {
+	raw := o.raw(field)
+	if raw != nil && raw[0] != '"' {
+		o.problem(field, "string")
+		return nil
+	}
+	return raw
+}
+
 // text takes a string, "" when it is absent or null. The bool is false for those and for what is no string.
 func (o object) text(field string) (string, bool) {
-	raw := o.raw(field)
+	raw := o.quoted(field)
 	if raw == nil {
 		return "", false
 	}
-	var s string
-	if json.Unmarshal(raw, &s) != nil {
-		o.problem(field, "string")
-		return "", false
-	}
-	return s, true
+	return string(unquote(raw)), true
 }
 
 // plain takes a string of any form.
@@ -134,12 +163,12 @@ func (o object) open(field, notice string, known ...string) string {
 }
 
 func (o object) time(field string) *time.Time {
-	s, ok := o.text(field)
-	if !ok {
+	raw := o.quoted(field)
+	if raw == nil {
 		return nil
 	}
 	t := new(time.Time)
-	if t.UnmarshalText([]byte(s)) != nil {
+	if t.UnmarshalText(unquote(raw)) != nil {
 		o.problem(field, "rfc3339")
 		return nil
 	}
@@ -162,22 +191,22 @@ func (o object) integer(field string) *int64 {
 	if raw == nil {
 		return nil
 	}
-	n := new(int64)
-	if json.Unmarshal(raw, n) != nil {
+	n, err := strconv.ParseInt(string(raw), 10, 64)
+	if err != nil {
 		o.problem(field, "integer")
 		return nil
 	}
-	return n
+	return &n
 }
 
 // jsonText takes a string that holds JSON and returns that JSON, compacted.
 func (o object) jsonText(field string) json.RawMessage {
-	s, ok := o.text(field)
-	if !ok {
+	raw := o.quoted(field)
+	if raw == nil {
 		return nil
 	}
-	text := []byte(s)
-	if !json.Valid(text) || tooDeep(text) {
+	text := unquote(raw)
+	if tooDeep(text) || !jsontext.Value(text).IsValid(tolerant...) {
 		o.problem(field, "jsontext")
 		return nil
 	}
@@ -188,13 +217,13 @@ func (o object) jsonText(field string) json.RawMessage {
 func (o object) any(field string) json.RawMessage { return compact(o.raw(field)) }
 
 // array takes a list, nil when it is absent or null.
-func (o object) array(field string) []json.RawMessage {
+func (o object) array(field string) [][]byte {
 	raw := o.raw(field)
 	if raw == nil {
 		return nil
 	}
-	var items []json.RawMessage
-	if json.Unmarshal(raw, &items) != nil {
+	items, ok := o.report.split.items(raw)
+	if !ok {
 		o.problem(field, "array")
 	}
 	return items
@@ -202,25 +231,29 @@ func (o object) array(field string) []json.RawMessage {
 
 // rest takes all fields that are left, noticing each.
 func (o object) rest(notice string) map[string]json.RawMessage {
-	if len(o.fields) == 0 {
-		return nil
+	var rest map[string]json.RawMessage
+	for _, m := range o.fields {
+		if m.value == nil {
+			continue
+		}
+		if rest == nil {
+			rest = make(map[string]json.RawMessage)
+		}
+		rest[string(m.name)] = compact(m.value)
 	}
-	for field, raw := range o.fields {
-		o.fields[field] = compact(raw)
+	for range rest {
 		o.report.notice(notice)
 	}
-	return o.fields
+	return rest
 }
 
-// compact returns valid JSON without its white space, so that what was published and read again is the
+// compact returns a copy of valid JSON without its white space, so that what was published and read again is the
 // same bytes. It returns nil for nil.
-func compact(raw json.RawMessage) json.RawMessage {
+func compact(raw []byte) json.RawMessage {
 	if raw == nil {
 		return nil
 	}
-	var b bytes.Buffer
-	if json.Compact(&b, raw) != nil {
-		return raw
-	}
-	return b.Bytes()
+	v := jsontext.Value(slices.Clone(raw))
+	_ = v.Compact() // it cannot fail on what is valid, and leaves the rest as it is
+	return json.RawMessage(v)
 }

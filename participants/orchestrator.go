@@ -1,8 +1,7 @@
 package participants
 
 import (
-	"encoding/json"
-	"fmt"
+	"strconv"
 
 	"github.com/rollcall-events/rollcall/validation"
 )
@@ -26,7 +25,7 @@ func nextToken(whole object) string {
 	if raw == nil {
 		return ""
 	}
-	return newObject("meta", raw, whole.report).plain("nextToken")
+	return newObject("meta", raw, object{}, whole.report).plain("nextToken")
 }
 
 // decodeOrchestratorParticipant decodes the answer of the v2 fetch.
@@ -68,14 +67,15 @@ func orchestratorAddresses(o object) []Address {
 		return nil
 	}
 	all := make([]Address, 0, len(items))
+	var address object
 	for i, item := range items {
-		all = append(all, orchestratorAddress(fmt.Sprintf("%s[%d]", o.name("addresses"), i), item, o.report))
+		address = newObject(o.name("addresses")+"["+strconv.Itoa(i)+"]", item, address, o.report)
+		all = append(all, orchestratorAddress(address))
 	}
 	return all
 }
 
-func orchestratorAddress(path string, raw json.RawMessage, r *report) Address {
-	o := newObject(path, raw, r)
+func orchestratorAddress(o object) Address {
 	return Address{
 		Channel:   o.plain("channel"),
 		Address:   o.plain("address"),

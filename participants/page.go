@@ -1,9 +1,11 @@
 package participants
 
 import (
-	"encoding/json"
 	"fmt"
+	"strconv"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // maxDepth bounds how deeply an answer's values nest: encoding/json refuses to write what nests deeper than
@@ -21,19 +23,32 @@ type asked struct {
 
 // newDocument returns the whole of body as an object, or one with no fields when body cannot be believed.
 func newDocument(body []byte, r *report) object {
-	switch {
-	case !utf8.Valid(body):
-		r.problem("body", "utf8")
-	case tooDeep(body):
-		r.problem("body", fmt.Sprintf("depth=%d", maxDepth))
-	case !json.Valid(body): // white space apart, nothing may follow the value
+	if rule := textRule(body); rule != "" {
+		r.problem("body", rule)
+		return object{report: r}
+	}
+	fields, ok := r.split.members(body, make([]member, 0, usualFields))
+	if ok {
+		return object{fields: fields, report: r}
+	}
+	if jsontext.Value(body).IsValid(tolerant...) {
+		r.problem("body", "object")
+	} else {
 		r.problem("body", "json")
-	default:
-		o := newObject("body", body, r)
-		o.path = ""
-		return o
 	}
 	return object{report: r}
+}
+
+// textRule returns the rule that body breaks as a text, "" for none.
+func textRule(body []byte) string {
+	switch {
+	case !utf8.Valid(body):
+		return "utf8"
+	case tooDeep(body):
+		return fmt.Sprintf("depth=%d", maxDepth)
+	default:
+		return ""
+	}
 }
 
 // tooDeep reports whether JSON text nests deeper than maxDepth. It need not be valid.
@@ -62,11 +77,13 @@ func participantsOf(whole object, decode func(object) Participant) []Participant
 	whole.require("participants")
 	items := whole.array("participants")
 	all := make([]Participant, 0, len(items))
+	var o object
 	for i, item := range items {
 		if whole.report.full() {
 			break
 		}
-		all = append(all, decode(newObject(fmt.Sprintf("participants[%d]", i), item, whole.report)))
+		o = newObject("participants["+strconv.Itoa(i)+"]", item, o, whole.report)
+		all = append(all, decode(o))
 	}
 	return all
 }
@@ -79,5 +96,5 @@ func nextPageURL(whole object) string {
 	if raw == nil {
 		return ""
 	}
-	return newObject("meta", raw, whole.report).plain("next_page_url")
+	return newObject("meta", raw, object{}, whole.report).plain("next_page_url")
 }

@@ -21,6 +21,7 @@ type report struct {
 	api        API
 	problems   validation.Problems
 	unexpected func(api API, field string)
+	split      splitter // takes the answer apart
 }
 
 func (r *report) problem(field, rule string) {
