@@ -18,12 +18,14 @@ const description = `Try rollcall with nothing but Go: no Twilio account, no NAT
   sandbox --once      the same, and end with a summary: the exit code says whether all came out right
   sandbox tail        print enriched events as they come, from this or any other NATS
   sandbox send        post signed webhooks to a running ingest
+  sandbox load        put a running ingest under load, and measure it
   sandbox twilio      serve only the fake of Twilio's participants APIs`
 
 type cli struct {
 	Demo   demoCmd   `cmd:"" default:"withargs" help:"Start everything in one process and tell the story. This is what runs when no command is named."`
 	Tail   tailCmd   `cmd:"" help:"Print enriched events as they come."`
 	Send   sendCmd   `cmd:"" help:"Send signed webhooks to an ingest and print its answers. The exit code says whether they were right."`
+	Load   loadCmd   `cmd:"" help:"Put an ingest under load of signed webhooks, and measure its answers. The exit code says whether they, and what came of them, were right."`
 	Twilio twilioCmd `cmd:"" help:"Serve the fake of Twilio's participants APIs, with the story's people in it."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`
@@ -48,6 +50,8 @@ func (c *cli) check(command string) settings.Problems {
 		return c.Twilio.check()
 	case "send":
 		return c.Send.check()
+	case "load":
+		return c.Load.check()
 	case "tail":
 		return nil
 	default:

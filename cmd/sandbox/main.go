@@ -41,6 +41,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		err = c.Twilio.run(ctx, p)
 	case "send":
 		err = c.Send.run(ctx, p)
+	case "load":
+		err = c.Load.run(ctx, p, stdout)
 	case "tail":
 		err = c.Tail.run(ctx, p)
 	default:

@@ -33,10 +33,11 @@ var mayImport = map[string][]string{
 	"internal/telemetry":   {},
 	"internal/settings":    {"internal/broker", "internal/credentials", "internal/telemetry", "participants", "validation"},
 	"internal/sandbox":     {"events", "participants", "validation"},
+	"internal/load":        {"events", "internal/sandbox", "validation"},
 
 	"cmd/ingest":   {"events", "internal/broker", "internal/credentials", "internal/ingest", "internal/settings", "internal/telemetry", "participants", "validation"},
 	"cmd/enricher": {"events", "internal/broker", "internal/credentials", "internal/enrich", "internal/settings", "internal/telemetry", "participants", "validation"},
-	"cmd/sandbox": {"events", "internal/broker", "internal/credentials", "internal/enrich", "internal/ingest", "internal/sandbox", "internal/settings",
+	"cmd/sandbox": {"events", "internal/broker", "internal/credentials", "internal/enrich", "internal/ingest", "internal/load", "internal/sandbox", "internal/settings",
 		"internal/telemetry", "participants", "validation"},
 	"cmd/healthcheck": {},
 

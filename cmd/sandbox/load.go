@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rollcall-events/rollcall/internal/load"
+	"github.com/rollcall-events/rollcall/internal/sandbox"
+	"github.com/rollcall-events/rollcall/internal/settings"
+)
+
+// loadCmd puts an ingest under load.
+type loadCmd struct {
+	Account account  `embed:""`
+	NATS    loadNATS `embed:""`
+
+	Target        string        `placeholder:"URL" default:"http://127.0.0.1:8080" help:"Base URL of the ingest (${default})."`
+	PublicURL     string        `group:"webhooks" placeholder:"URL" help:"Base URL that the ingest was told it has, which signatures cover; of a list the first. By default TARGET."`
+	Rate          float64       `placeholder:"N" default:"200" help:"Webhooks a second on average (${default}), each sent at a time of its own whether others are answered or not: an open loop. 0 sends each connection's next one when the last is answered: a closed loop."`
+	Connections   int           `placeholder:"N" default:"64" help:"Connections, and so webhooks under way at once (${default})."`
+	Duration      time.Duration `placeholder:"DURATION" default:"30s" help:"How long to send (${default})."`
+	Conversations int           `placeholder:"N" default:"500" help:"Conversations that the webhooks are about (${default}), by Zipf's law."`
+	Seed          uint64        `placeholder:"N" default:"1" help:"The same seed sends the same webhooks at the same times (${default}), but for their idempotency tokens."`
+	Size          int           `placeholder:"BYTES" default:"1024" help:"How large a message's form is (${default})."`
+	Twilio        string        `placeholder:"URL" help:"Base URL of a fake Twilio that is to know the conversations. Without it the enricher is told that there are no such conversations."`
+	JSON          string        `name:"json" placeholder:"FILE" help:"Write the result as JSON; - for the standard output, and then nothing else is written there."`
+	Plot          string        `placeholder:"FILE" help:"Write an SVG of latency by percentile, and of throughput over time."`
+}
+
+// loadNATS is settings.NATS without a default: what is not given is not asked.
+type loadNATS struct {
+	URL          string `name:"nats-url" group:"nats" placeholder:"URL,..." help:"Servers of NATS. When given, a ledger of what was sent is held against what is stored there at the end; nobody else may send meanwhile."`
+	Creds        string `name:"nats-creds" group:"nats" placeholder:"FILE" help:"Credentials file (.creds) to log in to NATS with."`
+	NKeySeedFile string `name:"nats-nkey-seed-file" group:"nats" placeholder:"FILE" help:"File with the nkey seed to log in to NATS with, instead of NATS_CREDS."`
+}
+
+func (n *loadNATS) settings() settings.NATS {
+	return settings.NATS{URL: n.URL, Creds: n.Creds, NKeySeedFile: n.NKeySeedFile}
+}
+
+// Help implements kong.HelpProvider.
+func (c *loadCmd) Help() string {
+	return `Webhooks come as in real traffic: 80 % messages, 10 % delivery receipts, 10 % participants, some conversations far
+busier than others, some speaking several times in a row. They are signed with TWILIO_AUTH_TOKEN from the environment, or with
+the sandbox's own token when there is none. Latency counts from the time at which a webhook was meant to be sent, so that a
+stall of the ingest shows in every webhook that it delays.
+
+  sandbox load --duration 10s                                       against "sandbox" in another terminal
+  sandbox load --rate 0 --connections 64 --plot load.svg            as much as it takes
+  sandbox load --nats-url nats://127.0.0.1:4222 --twilio http://127.0.0.1:8090 --rate 500 --duration 1m
+
+With NATS_URL it waits until all is enriched or dead, and fails when anything that was answered with 2xx was lost, came twice
+or came out of order. The exit code also says whether every webhook was answered with 2xx.`
+}
+
+func (c *loadCmd) check() (ps settings.Problems) {
+	for setting, text := range map[string]string{
+		"--target": c.Target, "ROLLCALL_PUBLIC_URL": c.target().Public, "--twilio": c.Twilio,
+	} {
+		if u, err := url.Parse(text); text != "" && (err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "http")) {
+			ps.Add(setting, "is not a base URL", "give http:// or https:// and a host")
+		}
+	}
+	if nats := c.NATS.settings(); nats.URL != "" {
+		ps = append(ps, nats.Check()...)
+	}
+	for setting, wrong := range map[string]bool{
+		"--rate": c.Rate < 0 || c.Rate > 1e6, "--connections": c.Connections < 1 || c.Connections > 10_000,
+		"--conversations": c.Conversations < 1, "--size": c.Size < 0 || c.Size > 1<<20,
+	} {
+		if wrong {
+			ps.Add(setting, "is out of range", "see --help")
+		}
+	}
+	if c.Duration <= 0 {
+		ps.Add("--duration", "is not positive", "give a duration such as 30s")
+	}
+	return ps
+}
+
+func (c *loadCmd) target() load.Target {
+	public, _, _ := strings.Cut(c.PublicURL, ",")
+	return load.Target{URL: c.Target, Public: public, Key: c.Account.token()}
+}
+
+func (c *loadCmd) traffic(cast sandbox.Cast) *load.Traffic {
+	return load.NewTraffic(load.TrafficConfig{
+		Cast: cast, Conversations: c.Conversations, Participants: 2, Mix: load.RealMix, Skew: 1.1, Bursts: true,
+		MessageBytes: c.Size, Seed: c.Seed,
+	})
+}
+
+func (c *loadCmd) run(ctx context.Context, p *printer, stdout io.Writer) error {
+	if c.JSON == "-" {
+		p = newPrinter(io.Discard, false)
+	}
+	cast := c.Account.cast()
+	traffic := c.traffic(cast)
+	if err := c.prepareTwilio(ctx, cast, traffic); err != nil {
+		return err
+	}
+	judge, closeJudge, err := c.judge(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeJudge()
+	result, notes, err := c.send(ctx, p, traffic)
+	if err != nil {
+		return err
+	}
+	p.line("\n%s", result.Table())
+	report := loadReport{Result: result}
+	var wrong error
+	if judge != nil {
+		verdict, err := c.settle(ctx, p, judge, notes)
+		if err != nil {
+			return err
+		}
+		outcome := load.OutcomeOf(verdict)
+		report.Ledger, wrong = &outcome, verdict.Err()
+	}
+	return errors.Join(report.write(stdout, c.JSON), report.plot(c.Plot), wrong, report.err())
+}
+
+// prepareTwilio tells the fake Twilio of the conversations, beside the story's.
+func (c *loadCmd) prepareTwilio(ctx context.Context, cast sandbox.Cast, traffic *load.Traffic) error {
+	world := &remoteWorld{base: c.Twilio, world: sandbox.NewWorld(cast.State(c.Account.token()))}
+	return world.change(ctx, traffic.World)
+}
+
+// send sends for as long as it is to last.
+func (c *loadCmd) send(ctx context.Context, p *printer, traffic *load.Traffic) (load.Result, []load.Note, error) {
+	connections, err := load.NewConnections(c.Target, c.Connections)
+	if err != nil {
+		return load.Result{}, nil, err
+	}
+	defer connections.Close()
+	source := load.Source{Traffic: traffic, Schedule: load.NewSchedule(c.Rate, c.Seed), Target: c.target()}
+	sending, stop := context.WithCancel(ctx)
+	defer stop()
+	if c.Rate == 0 {
+		defer time.AfterFunc(c.Duration, stop).Stop()
+	}
+	shots, made := source.Stream(sending, c.lastShot())
+	plan := load.Plan{
+		Name: "webhooks", Workers: c.Connections, Rate: c.Rate, Shots: shots, Do: connections.Post,
+		Told: func(point load.Point) { p.line("%s", point) },
+	}
+	result, notes := plan.Run(sending)
+	stop()
+	return result, notes, made()
+}
+
+// lastShot is when the last webhook of an open loop is meant to be sent.
+func (c *loadCmd) lastShot() time.Duration {
+	if c.Rate == 0 {
+		return 0
+	}
+	return c.Duration
+}
+
+// judge returns what reads the streams at the end; nil when there is no NATS to ask.
+func (c *loadCmd) judge(ctx context.Context) (*load.Stored, func(), error) {
+	if c.NATS.URL == "" {
+		return nil, func() {}, nil
+	}
+	conn, err := dial(c.NATS.settings())
+	if err != nil {
+		return nil, nil, err
+	}
+	js, err := jetstream.New(conn)
+	if err == nil {
+		var stored *load.Stored
+		if stored, err = load.Mark(ctx, js); err == nil {
+			return stored, conn.Close, nil
+		}
+	}
+	conn.Close()
+	return nil, nil, fmt.Errorf("prepare to judge: %w", err)
+}
+
+// settle waits until everything has come out, and judges it.
+func (c *loadCmd) settle(ctx context.Context, p *printer, stored *load.Stored, notes []load.Note) (sandbox.Verdict, error) {
+	ledger := sandbox.NewLedger()
+	load.Enter(ledger, notes)
+	p.line("waiting for %d events to come out", ledger.Owed())
+	if err := stored.Settle(ctx, ledger.Owed(), nil); err != nil {
+		return sandbox.Verdict{}, err
+	}
+	verdict, err := stored.Judge(ctx, ledger)
+	if err != nil {
+		return sandbox.Verdict{}, err
+	}
+	p.line("%s", load.OutcomeOf(verdict))
+	return verdict, nil
+}

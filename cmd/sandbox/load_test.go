@@ -1,0 +1,92 @@
+package main
+
+import (
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rollcall-events/rollcall/internal/load"
+	"github.com/rollcall-events/rollcall/internal/sandbox"
+)
+
+// underLoad starts everything, and returns it with arguments that put it under load.
+func underLoad(t *testing.T) (*pipeline, []string) {
+	t.Helper()
+	var a account
+	cast := a.cast()
+	pipe, _, err := startPipeline(t.Context(), pipelineConfig{
+		dir: t.TempDir(), listen: "127.0.0.1:0", natsListen: "127.0.0.1:0", account: cast.Account, token: a.token(),
+		world: sandbox.NewWorld(cast.State(a.token())), log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := pipe.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return pipe, []string{"load", "--target", pipe.webhooks, "--twilio", pipe.twilio, "--conversations", "20", "--connections", "8"}
+}
+
+func TestLoadIsJudgedByTheLedger(t *testing.T) {
+	pipe, args := underLoad(t)
+	dir := t.TempDir()
+	result, svg := filepath.Join(dir, "load.json"), filepath.Join(dir, "load.svg")
+	p := start(t, append(args, "--nats-url", pipe.nats, "--rate", "400", "--duration", "1500ms", "--json", result, "--plot", svg)...)
+	p.wait(t)
+	p.find(t, `0 lost, 0 twice, 0 out of order, 0 other faults`)
+	p.find(t, `done .* p99 .* 0 failed`) // the progress
+	b, err := os.ReadFile(result)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var report struct {
+		load.Result
+		Ledger load.Outcome `json:"ledger"`
+	}
+	if err := json.Unmarshal(b, &report); err != nil {
+		t.Fatal(err)
+	}
+	if n := report.Done; n < 400 || report.Answers[200] != n || report.Ledger.Owed != n || report.Ledger.Enriched != n {
+		t.Errorf("got %d done, answers %v and %+v, want all of some 600 enriched", n, report.Answers, report.Ledger)
+	}
+	if plotted, err := os.ReadFile(svg); err != nil || !strings.Contains(string(plotted), "</svg>") {
+		t.Errorf("got a plot of %d bytes and %v, want an SVG", len(plotted), err)
+	}
+}
+
+// A closed loop ends when its time is over, and without NATS only answers are judged.
+func TestLoadInAClosedLoop(t *testing.T) {
+	_, args := underLoad(t)
+	p := start(t, append(args, "--rate", "0", "--duration", "300ms")...)
+	p.wait(t)
+	p.find(t, `closed, 8 connections`)
+	if strings.Contains(p.String(), "ledger") {
+		t.Errorf("got a verdict without NATS:\n%s", p)
+	}
+}
+
+func TestLoadWithAnotherTokenFails(t *testing.T) {
+	_, args := underLoad(t)
+	out := &output{}
+	err := run(t.Context(), append(args, "--rate", "50", "--duration", "200ms"), func(name string) string {
+		return map[string]string{"TWILIO_AUTH_TOKEN": "another token"}[name]
+	}, out, out)
+	if err == nil || !strings.Contains(err.Error(), "TWILIO_AUTH_TOKEN") {
+		t.Errorf("got %v, want an error that names TWILIO_AUTH_TOKEN; output:\n%s", err, out)
+	}
+}
+
+func TestLoadRefusesWhatCannotBe(t *testing.T) {
+	out := &output{}
+	err := run(t.Context(), []string{"load", "--target", "nowhere", "--rate=-1", "--connections", "0", "--duration", "0s"}, noEnv, out, out)
+	for _, want := range []string{"--target", "--rate", "--connections", "--duration"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s among what is wrong", err, want)
+		}
+	}
+}

@@ -1,0 +1,32 @@
+package load
+
+import (
+	"fmt"
+
+	"github.com/rollcall-events/rollcall/internal/sandbox"
+)
+
+// Outcome is the ledger's figures of one run, in JSON.
+type Outcome struct {
+	Owed       int `json:"answered_2xx"` // events
+	Enriched   int `json:"enriched"`
+	Dead       int `json:"dead"`
+	Lost       int `json:"lost"`
+	Twice      int `json:"twice"`
+	OutOfOrder int `json:"out_of_order"`
+	Other      int `json:"other_faults"` // refused but stored, with an old roster, or not to be explained
+}
+
+// OutcomeOf returns the figures of v.
+func OutcomeOf(v sandbox.Verdict) Outcome {
+	return Outcome{
+		Owed: v.Owed, Enriched: v.Enriched, Dead: v.Dead, Lost: v.Lost, Twice: v.Twice, OutOfOrder: v.OutOfOrder,
+		Other: v.Refused + v.Stale + v.Strange,
+	}
+}
+
+// String is one line, for people.
+func (o Outcome) String() string {
+	return fmt.Sprintf("ledger: %d events answered with 2xx, %d enriched, %d dead; %d lost, %d twice, %d out of order, %d other faults",
+		o.Owed, o.Enriched, o.Dead, o.Lost, o.Twice, o.OutOfOrder, o.Other)
+}

@@ -1,0 +1,136 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rollcall-events/rollcall/events"
+	"github.com/rollcall-events/rollcall/internal/sandbox"
+)
+
+// stages are those whose streams a ledger reads, in the order in which it wants them.
+func stages() []events.Stage {
+	return []events.Stage{events.StageRaw, events.StageEnriched, events.StageDead}
+}
+
+// patience is how long nothing may come out of the pipeline before the rest is taken for lost.
+const patience = 2 * time.Minute
+
+// Stored is what the streams hold beyond a mark: what came of a run. Nobody else may send while it lasts.
+type Stored struct {
+	js    jetstream.JetStream
+	marks map[events.Stage]mark
+}
+
+// mark is how far a stream had come.
+type mark struct {
+	stream string
+	last   uint64
+}
+
+// Mark notes how far the streams are.
+func Mark(ctx context.Context, js jetstream.JetStream) (*Stored, error) {
+	s := &Stored{js: js, marks: map[events.Stage]mark{}}
+	for _, stage := range stages() {
+		name, err := js.StreamNameBySubject(ctx, "rollcall."+string(stage)+".>")
+		if err != nil {
+			return nil, fmt.Errorf("find the stream of %s events (has an enricher declared it?): %w", stage, err)
+		}
+		stream, err := js.Stream(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("look at the stream of %s events: %w", stage, err)
+		}
+		s.marks[stage] = mark{name, stream.CachedInfo().State.LastSeq}
+	}
+	return s, nil
+}
+
+// Count returns how many messages of a stage were stored since the mark.
+func (s *Stored) Count(ctx context.Context, stage events.Stage) (int, error) {
+	stream, err := s.js.Stream(ctx, s.marks[stage].stream)
+	if err != nil {
+		return 0, fmt.Errorf("look at the stream of %s events: %w", stage, err)
+	}
+	return int(stream.CachedInfo().State.LastSeq - s.marks[stage].last), nil //nolint:gosec // not that many
+}
+
+// Settle waits until as many events have come out as owed, or for so long that the rest will not. Whether they are the
+// right ones is for the ledger to say. told, which may be nil, is told how many have come out.
+func (s *Stored) Settle(ctx context.Context, owed int, told func(out int)) error {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	best, since := -1, time.Now()
+	for {
+		enriched, err := s.Count(ctx, events.StageEnriched)
+		if err != nil {
+			return err
+		}
+		dead, err := s.Count(ctx, events.StageDead)
+		if err != nil {
+			return err
+		}
+		if out := enriched + dead; out > best {
+			best, since = out, time.Now()
+			if told != nil {
+				told(out)
+			}
+		}
+		if best >= owed || time.Since(since) > patience {
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Judge gives the ledger all that was stored since the mark, and returns what it says.
+func (s *Stored) Judge(ctx context.Context, ledger *sandbox.Ledger) (sandbox.Verdict, error) {
+	for _, stage := range stages() {
+		if err := s.read(ctx, stage, ledger); err != nil {
+			return sandbox.Verdict{}, fmt.Errorf("read the stream of %s events: %w", stage, err)
+		}
+	}
+	return ledger.Judge(), nil
+}
+
+func (s *Stored) read(ctx context.Context, stage events.Stage, ledger *sandbox.Ledger) error {
+	m := s.marks[stage]
+	stream, err := s.js.Stream(ctx, m.stream)
+	if err != nil {
+		return err
+	}
+	state := stream.CachedInfo().State
+	if state.LastSeq <= m.last {
+		return nil
+	}
+	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: m.last + 1,
+	})
+	if err != nil {
+		return err
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(1000))
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	for at := m.last; at < state.LastSeq; {
+		msg, err := messages.Next(jetstream.NextMaxWait(10 * time.Second))
+		if err != nil {
+			return err
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return err
+		}
+		at = meta.Sequence.Stream
+		ledger.Stored(stage, msg.Data())
+	}
+	return nil
+}
