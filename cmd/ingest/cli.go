@@ -40,8 +40,14 @@ type cli struct {
 	Ops      settings.Ops     `embed:""`
 	Log      settings.Log     `embed:""`
 
-	Check   bool             `help:"Check all settings and the files that they name, report everything that is wrong, and exit. Opens no connection."`
-	Version kong.VersionFlag `help:"Print the version and exit."`
+	OnlyCheck bool             `name:"check" help:"Check all settings and the files that they name, report everything that is wrong, and exit. Opens no connection."`
+	Version   kong.VersionFlag `help:"Print the version and exit."`
+}
+
+// Check implements settings.Checker: it looks at what concerns two groups.
+func (c *cli) Check() (ps settings.Problems) {
+	settings.CheckListenApart(&ps, "ROLLCALL_OPS_LISTEN", c.Ops.Listen, "ROLLCALL_LISTEN", c.Webhooks.Listen)
+	return ps
 }
 
 func (c *cli) parse(args []string, getenv func(string) string, stdout, stderr io.Writer) (settings.Parsed, error) {

@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case err != nil:
 		fmt.Fprintf(stderr, "ingest: these settings are wrong:\n%v\n", err)
 		return exitUsage
-	case c.Check:
+	case c.OnlyCheck:
 		fmt.Fprintln(stdout, "ingest: the settings are good")
 		return exitOK
 	}

@@ -152,6 +152,13 @@ func TestWrongSettingsAreReportedAtOnce(t *testing.T) {
 	}
 }
 
+func TestOneAddressForBothListenersIsAProblem(t *testing.T) {
+	c := start(t, environment("ROLLCALL_LISTEN", ":8080", "ROLLCALL_OPS_LISTEN", "0.0.0.0:8080"), "--check")
+	if code := c.ended(t); code != exitUsage || !strings.Contains(c.stderr.String(), "ROLLCALL_OPS_LISTEN (--ops-listen) is the address of ROLLCALL_LISTEN too") {
+		t.Errorf("got exit code %d and %q, want 2 and the setting", code, c.stderr.String())
+	}
+}
+
 func TestCheckTakesGoodSettings(t *testing.T) {
 	credentials := filepath.Join(t.TempDir(), "credentials.json")
 	if err := os.WriteFile(credentials, []byte(`{"accounts":[{"account_sid":"`+account+`","auth_token":"`+token+`"}]}`), 0o600); err != nil {

@@ -34,6 +34,7 @@ type Conn struct {
 
 	mu      sync.Mutex
 	streams map[string]jetstream.Stream // handles, not state
+	problem string                      // that NATS reported last
 }
 
 // Connect returns a Conn that connects in the background if NATS is not there yet
@@ -126,6 +127,7 @@ func (c *Conn) onReconnect(nc *nats.Conn) {
 	c.metrics.connected.Set(1)
 	c.metrics.reconnects.Inc()
 	c.denials.reset()
+	c.saidBefore("")
 	c.log.Info("connected to NATS again", "client", c.cfg.Name, "server", nc.ConnectedServerName())
 }
 
@@ -139,9 +141,10 @@ func (c *Conn) onDisconnect(nc *nats.Conn, err error) {
 // onProblem is told what has no request to be the answer of.
 func (c *Conn) onProblem(_ *nats.Conn, sub *nats.Subscription, err error) {
 	if operation, ok := deniedOperation(err); ok {
-		c.denials.add(operation)
 		c.metrics.problems.WithLabelValues("denied").Inc()
-		c.log.Error("NATS denied an operation", "client", c.cfg.Name, "operation", operation)
+		if c.denials.add(operation) {
+			c.log.Error("NATS denied an operation", "client", c.cfg.Name, "operation", operation)
+		}
 		return
 	}
 	if errors.Is(err, nats.ErrSlowConsumer) && sub != nil {
@@ -150,7 +153,20 @@ func (c *Conn) onProblem(_ *nats.Conn, sub *nats.Subscription, err error) {
 		return
 	}
 	c.metrics.problems.WithLabelValues("other").Inc()
+	if c.saidBefore(err.Error()) {
+		return
+	}
 	c.log.Warn("NATS reported a problem", "client", c.cfg.Name, "error", err)
+}
+
+// saidBefore notes what NATS reports, and returns whether it was the last thing that it reported on this connection: a
+// login that is refused, say, is tried again every second.
+func (c *Conn) saidBefore(problem string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := c.problem == problem
+	c.problem = problem
+	return before
 }
 
 // Close drains and closes, bounded by ctx. It is idempotent.

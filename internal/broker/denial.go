@@ -17,7 +17,18 @@ import (
 type deniedError struct{ operation string }
 
 func (e *deniedError) Error() string {
+	if slices.ContainsFunc(declaring(), func(o string) bool { return strings.HasPrefix(e.operation, publishing(o)) }) {
+		return "NATS does not allow this client to declare the streams (" + e.operation + `): run "enricher provision" as the user provisioner, and start with --no-provision`
+	}
 	return "NATS does not allow this client to " + e.operation + ": give its user the permission"
+}
+
+// declaring is what only whoever declares streams asks for.
+func declaring() []string {
+	return []string{
+		"$JS.API.INFO", "$JS.API.STREAM.INFO." + rawStream, "$JS.API.CONSUMER.CREATE." + queueStream,
+		"$JS.API.STREAM.CREATE." + rawStream, "$JS.API.STREAM.CREATE." + queueStream, "$JS.API.STREAM.CREATE." + enrichedStream, "$JS.API.STREAM.CREATE." + deadStream,
+	}
 }
 
 // denials is what the server has refused to let us do. It tells so out of band, on the connection and not in
@@ -29,10 +40,12 @@ type denials struct {
 	waiting  map[string]map[*context.CancelCauseFunc]struct{}
 }
 
-// add records a denial, and ends what waits for an answer to that operation.
-func (d *denials) add(operation string) {
+// add records a denial, and ends what waits for an answer to that operation. It returns whether the denial is new:
+// the server tells of it for each attempt.
+func (d *denials) add(operation string) (isNew bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	_, stood := d.standing[operation]
 	if d.standing == nil {
 		d.standing = make(map[string]struct{})
 	}
@@ -40,6 +53,7 @@ func (d *denials) add(operation string) {
 	for cancel := range d.waiting[operation] {
 		(*cancel)(&deniedError{operation})
 	}
+	return !stood
 }
 
 // succeeded clears the denial of operation.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/rollcall-events/rollcall/events"
 )
@@ -65,6 +67,9 @@ func TestEachUserCanDoItsWorkAndNoMore(t *testing.T) {
 
 	if err := ingest.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "provision") {
 		t.Errorf("Ready of ingest without streams: got %v, want an error that says to provision", err)
+	}
+	if err := as(t, s, "enricher", RoleEnricher).Provision(t.Context(), small); err == nil || !strings.Contains(err.Error(), `run "enricher provision"`) || !strings.Contains(err.Error(), "--no-provision") {
+		t.Errorf("Provision as enricher: got %v, want an error that says who provisions, and how to start then", err)
 	}
 	for range 2 {
 		if err := provisioner.Provision(t.Context(), small); err != nil {
@@ -257,6 +262,86 @@ func TestADenialStandsUntilTheOperationSucceeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "Ready is nil", func() bool { return c.Ready(t.Context()) == nil })
+}
+
+// A denial is an ERROR line when it begins, and not for each of the thousand webhooks that meet it.
+func TestADenialIsLoggedOnce(t *testing.T) {
+	s := deployed(t)
+	if err := as(t, s, "provisioner", RoleProvisioner).Provision(t.Context(), small); err != nil {
+		t.Fatal(err)
+	}
+	var log lockedBuffer
+	u, err := url.Parse(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword("consumer", "pw-consumer") // who may not store anything
+	c, err := Connect(t.Context(), Config{URL: u.String(), Name: "consumer", Role: RoleIngest, FailFast: true, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAtEnd(t, c)
+	eventually(t, "connected", c.nc.IsConnected)
+	for i := range 20 {
+		var denied *deniedError
+		if _, err := c.PublishRaw(t.Context(), event(key(i), 1)); !errors.As(err, &denied) {
+			t.Fatalf("PublishRaw: got %v, want it denied", err)
+		}
+	}
+	if n := strings.Count(log.String(), "NATS denied an operation"); n != 1 {
+		t.Errorf("got %d lines for one denial, want 1:\n%s", n, log.String())
+	}
+	if got := testutil.ToFloat64(c.metrics.problems.WithLabelValues("denied")); got != 20 {
+		t.Errorf("got %v denials counted, want 20", got)
+	}
+}
+
+// A password that is changed while we are connected: each attempt to log in is refused, the first is logged.
+func TestARefusedLoginIsLoggedOnce(t *testing.T) {
+	opts := &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true}
+	opts.Users = []*server.User{{Username: "ingest", Password: "before"}}
+	s, err := startEmbedded(t.Context(), opts, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Shutdown)
+	var log lockedBuffer
+	c, err := Connect(t.Context(), Config{
+		URL: strings.Replace(s.ClientURL(), "nats://", "nats://ingest:before@", 1), Name: "ingest", Role: RoleIngest, FailFast: true,
+		Log: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAtEnd(t, c)
+	eventually(t, "connected", c.nc.IsConnected)
+	logins := func() uint64 {
+		v, err := s.server.Varz(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.TotalConnections
+	}
+	reload := func(password string) {
+		opts = opts.Clone()
+		opts.Users = []*server.User{{Username: "ingest", Password: password}}
+		if err := s.server.ReloadOptions(opts); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := logins()
+	reload("after")
+	eventually(t, "several attempts", func() bool { return logins() >= before+5 })
+	if err := c.Ready(t.Context()); err == nil || !strings.Contains(strings.ToLower(err.Error()), "authorization") {
+		t.Errorf("Ready: got %v, want an error that says that the login is refused", err)
+	}
+	for _, line := range []string{"NATS reported a problem", "lost the connection"} {
+		if n := strings.Count(log.String(), line); n > 1 {
+			t.Errorf("got %d lines %q, want 1:\n%s", n, line, log.String())
+		}
+	}
+	reload("before")
+	eventually(t, "connected again", c.nc.IsConnected)
 }
 
 func TestDeniedOperation(t *testing.T) {

@@ -39,6 +39,7 @@ type Service struct {
 	verifier *validation.Verifier
 	log      *slog.Logger
 	metrics  *metrics
+	quiet    quiet
 	tracer   trace.Tracer
 	handler  http.Handler
 	large    chan struct{} // one for each body over smallBody in memory

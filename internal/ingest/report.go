@@ -14,12 +14,20 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// report writes the one log line of a webhook and counts it. The line holds words from closed lists, identifiers
-// that have been checked, and errors of our own: nothing else of what was sent.
+// report counts a webhook and writes its one log line, unless too many like it were written just now and nobody
+// asked for debugging. The line holds words from closed lists, identifiers that have been checked, and
+// errors of our own: nothing else of what was sent.
 func (s *Service) report(ctx context.Context, rt route, res result, status int, took time.Duration) {
 	s.metrics.observe(rt.feed, res, took)
 	level := verdicts()[res.outcome].level
 	if !s.log.Enabled(ctx, level) {
+		return
+	}
+	suppressed, ok := 0, true
+	if !s.log.Enabled(ctx, slog.LevelDebug) {
+		suppressed, ok = s.quiet.allow(res.outcome, s.now())
+	}
+	if !ok {
 		return
 	}
 	attrs := []slog.Attr{
@@ -27,6 +35,9 @@ func (s *Service) report(ctx context.Context, rt route, res result, status int, 
 		slog.Int("status", status), slog.Int64("took_ms", took.Milliseconds()),
 	}
 	attrs = append(attrs, res.attrs()...)
+	if suppressed > 0 {
+		attrs = append(attrs, slog.Int("suppressed", suppressed))
+	}
 	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
 		attrs = append(attrs, slog.String("trace_id", span.TraceID().String()))
 	}

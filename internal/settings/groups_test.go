@@ -142,3 +142,36 @@ func wantProblem(t *testing.T, ps Problems, setting string) {
 		t.Errorf("got %v, want a problem with %s", ps, setting)
 	}
 }
+
+func TestCheckListenApart(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		good bool
+	}{
+		{":8080", ":8080", false},
+		{":8080", "0.0.0.0:8080", false},
+		{":8080", "[::]:8080", false},
+		{"0.0.0.0:8080", "[::]:8080", false},
+		{":8080", "127.0.0.1:8080", false},
+		{"0.0.0.0:8080", "127.0.0.1:8080", false},
+		{"0.0.0.0:8080", "hooks.internal:8080", false},
+		{"localhost:8080", "127.0.0.1:8080", false},
+		{"127.0.0.1:8080", "127.0.0.1:08080", false},
+		{"[::1]:8080", "[0:0:0:0:0:0:0:1]:8080", false},
+		{"127.0.0.1:8080", "[::ffff:127.0.0.1]:8080", false},
+		{":8080", ":8081", true},
+		{"127.0.0.1:8080", "127.0.0.2:8080", true},
+		{"0.0.0.0:8080", "[::1]:8080", true},
+		{"a.internal:8080", "b.internal:8080", true},
+		{"127.0.0.1:0", "127.0.0.1:0", true}, // each gets a free one
+		{"8080", "8080", true},               // for CheckListen to tell
+	} {
+		for range 2 {
+			var ps Problems
+			if CheckListenApart(&ps, "ROLLCALL_OPS_LISTEN", c.a, "ROLLCALL_LISTEN", c.b); (len(ps) == 0) != c.good {
+				t.Errorf("%s and %s: got %v, want good %t", c.a, c.b, ps, c.good)
+			}
+			c.a, c.b = c.b, c.a
+		}
+	}
+}

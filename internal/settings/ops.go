@@ -3,8 +3,6 @@ package settings
 import (
 	"io"
 	"log/slog"
-	"net"
-	"strconv"
 
 	"github.com/rollcall-events/rollcall/internal/telemetry"
 )
@@ -18,14 +16,6 @@ type Ops struct {
 func (o *Ops) Check() (ps Problems) {
 	CheckListen(&ps, "ROLLCALL_OPS_LISTEN", o.Listen)
 	return ps
-}
-
-// CheckListen notes what is wrong with address, a host:port to listen on, whose host may be empty.
-func CheckListen(ps *Problems, setting, address string) {
-	_, port, err := net.SplitHostPort(address)
-	if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil {
-		ps.Add(setting, "is not an address to listen on", "give host:port, such as 127.0.0.1:8081, or :8080 for every interface")
-	}
 }
 
 // Log says what is logged, and how.
