@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,6 +32,9 @@ type Conn struct {
 	checkpoints *checkpointCache
 	closed      chan struct{}
 	now         func() time.Time
+	member      string  // its name among the enrichers
+	idle        *outage // in which tasks cannot be taken
+	strangers   *outage // in which the other enrichers cannot be known
 
 	mu      sync.Mutex
 	streams map[string]jetstream.Stream // handles, not state
@@ -63,11 +67,15 @@ func connect(ctx context.Context, cfg Config, more ...nats.Option) (*Conn, error
 		checkpoints: newCheckpointCache(cachedCheckpoints),
 		closed:      make(chan struct{}),
 		now:         time.Now,
+		member:      rand.Text(),
 		streams:     make(map[string]jetstream.Stream),
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
+	log := c.log.With("client", cfg.Name)
+	c.idle = newOutage(log, "cannot take tasks, trying again", "taking tasks again")
+	c.strangers = newOutage(log, "cannot find out which enrichers there are, going on with those known", "found out again which enrichers there are")
 	if err := c.metrics.register(cfg.Registerer, cfg.Name); err != nil {
 		return nil, err
 	}

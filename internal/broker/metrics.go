@@ -58,6 +58,11 @@ type metrics struct {
 	seconds    *prometheus.HistogramVec
 	tasks      *prometheus.CounterVec // event
 
+	// Without labels; those who take no tasks do not show them.
+	members *prometheus.GaugeVec
+	owned   *prometheus.GaugeVec
+	full    *prometheus.GaugeVec
+
 	unregister func()
 }
 
@@ -82,6 +87,15 @@ func newMetrics() *metrics {
 		tasks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_nats_tasks_total", Help: "Tasks by what happened: delivered, redelivered, done_before, corrupt, lapsed.",
 		}, []string{"event"}),
+		members: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "rollcall_enricher_members", Help: "Enrichers that this one knows of, itself included; 0 while it cannot tell.",
+		}, nil),
+		owned: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "rollcall_enricher_partitions_owned", Help: "Partitions that this enricher takes from before all others.",
+		}, nil),
+		full: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "rollcall_enricher_partitions_full", Help: "Partitions that hold as many unfinished tasks as they may, so that no other event in them is delivered. Each enricher counts all that it knows of.",
+		}, nil),
 	}
 }
 
@@ -90,7 +104,7 @@ func (m *metrics) register(r prometheus.Registerer, client string) error {
 		return nil
 	}
 	r = prometheus.WrapRegistererWith(prometheus.Labels{"client": client}, r)
-	all := []prometheus.Collector{m.connected, m.reconnects, m.problems, m.publishes, m.seconds, m.tasks}
+	all := []prometheus.Collector{m.connected, m.reconnects, m.problems, m.publishes, m.seconds, m.tasks, m.members, m.owned, m.full}
 	for i, c := range all {
 		if err := r.Register(c); err != nil {
 			for _, c := range all[:i] {
@@ -116,4 +130,10 @@ func (m *metrics) close() {
 func (m *metrics) published(stage events.Stage, took time.Duration, o outcome) {
 	m.publishes.WithLabelValues(string(stage), string(o)).Inc()
 	m.seconds.WithLabelValues(string(stage)).Observe(took.Seconds())
+}
+
+// dealt notes how many enrichers there are, and how many partitions this one owns.
+func (m *metrics) dealt(members, owned int) {
+	m.members.WithLabelValues().Set(float64(members))
+	m.owned.WithLabelValues().Set(float64(owned))
 }

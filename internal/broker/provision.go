@@ -138,8 +138,15 @@ func consumerSettings(c jetstream.ConsumerConfig) []setting {
 		set("headers_only", c.HeadersOnly),
 		set("inactive_threshold", c.InactiveThreshold),
 		set("mem_storage", c.MemoryStorage),
+		set("priority_policy", policyName(c.PriorityPolicy)),
+		set("priority_groups", strings.Join(c.PriorityGroups, ",")),
 		set("paused", c.PauseUntil != nil),
 	}
+}
+
+func policyName(p jetstream.PriorityPolicy) string {
+	name, _ := p.MarshalJSON() // an error is of a policy that the client does not know
+	return strings.Trim(string(name), `"`)
 }
 
 // drift says in which settings got differs from want.

@@ -65,7 +65,7 @@ const maxAckPending = 4000
 
 // streams are the streams, in the order in which they have to be made.
 func (t Topology) streams() []jetstream.StreamConfig {
-	return []jetstream.StreamConfig{t.raw(), t.queue(), t.enriched(), t.dead()}
+	return []jetstream.StreamConfig{t.raw(), t.queue(), t.enriched(), t.dead(), t.members()}
 }
 
 // limits is what ENRICHED, DEAD and RAW have in common: age alone limits them, so that nothing is dropped
@@ -133,5 +133,8 @@ func (t Topology) consumer(p int) jetstream.ConsumerConfig {
 		MaxAckPending: maxAckPending,
 		FilterSubject: partitionSubjects(p),
 		ReplayPolicy:  jetstream.ReplayInstantPolicy,
+		// Each enricher asks for all, and its own partitions' tasks come to it first.
+		PriorityPolicy: jetstream.PriorityPolicyPrioritized,
+		PriorityGroups: []string{priorityGroup},
 	}
 }

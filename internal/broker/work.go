@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -15,10 +14,8 @@ import (
 
 // How tasks are pulled.
 const (
-	pullBatch     = 64 // what waits in this process, unhandled, for each partition
 	pullExpiry    = 30 * time.Second
 	pullHeartbeat = 5 * time.Second
-	watchEvery    = 15 * time.Second // without a task, whether there should have been one
 	backoffLeast  = 100 * time.Millisecond
 	backoffMost   = 5 * time.Second
 	releaseWait   = time.Second
@@ -46,22 +43,30 @@ func (c *Conn) Work(ctx context.Context, handle func(*Task)) error {
 			return fmt.Errorf("take tasks: %w", nats.ErrConnectionClosed)
 		default:
 		}
-		c.log.Warn("cannot take tasks, trying again", "client", c.cfg.Name, "error", err)
+		c.idle.note(allPartitions, err)
 		wait.sleep(ctx)
 	}
 }
 
-// workAll takes from every partition until one is gone.
+// workAll takes from every partition until one is gone: first from those that this process owns, and from the
+// others what their owners leave.
 func (c *Conn) workAll(ctx context.Context, handle func(*Task)) error {
 	partitions, err := c.partitions(ctx)
 	if err != nil {
 		return err
 	}
+	c.idle.note(allPartitions, nil)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	ranks := newRanks(partitions)
+	members := c.join(ctx)
+	deal := func(all []string) { c.metrics.dealt(len(all), ranks.deal(all, members.self)) }
+	deal(members.names())
+	defer c.metrics.dealt(0, 0)
 	var wg sync.WaitGroup
+	wg.Go(func() { members.run(ctx, deal) })
 	for p := range partitions {
-		wg.Go(func() { cancel(c.workPartition(ctx, p, handle)) })
+		wg.Go(func() { cancel(c.workPartition(ctx, p, ranks, handle)) })
 	}
 	wg.Wait()
 	return context.Cause(ctx)
@@ -90,42 +95,47 @@ func (c *Conn) partitions(ctx context.Context) (int, error) {
 }
 
 // workPartition takes from partition p until ctx is done, the Conn closed, or the consumer gone.
-func (c *Conn) workPartition(ctx context.Context, p int, handle func(*Task)) error {
+func (c *Conn) workPartition(ctx context.Context, p int, ranks *ranks, handle func(*Task)) error {
 	var wait backoff
+	watch := &watchdog{conn: c, partition: p}
+	defer watch.close()
 	for {
-		err := c.pull(ctx, p, handle, &wait)
+		pulling, end, rank := ranks.begin(ctx, p)
+		err := c.pull(pulling, p, rank, handle, &wait, watch)
+		dealt := pulling.Err() != nil // anew
+		end()
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case isGone(err), c.nc.IsClosed():
 			return err
+		case dealt:
+			continue
 		}
-		c.log.Warn("cannot take tasks of a partition, trying again", "client", c.cfg.Name, "partition", p, "error", err)
+		c.idle.note(p, err)
 		wait.sleep(ctx)
 	}
 }
 
-// errStalled is the watchdog's.
-var errStalled = errors.New("tasks wait at the server and none is delivered")
-
-// pull takes from one consumer for as long as that goes well.
-func (c *Conn) pull(ctx context.Context, p int, handle func(*Task), wait *backoff) error {
+// pull takes from one consumer for as long as that goes well and ctx is not done.
+func (c *Conn) pull(ctx context.Context, p, rank int, handle func(*Task), wait *backoff, watch *watchdog) error {
 	cons, err := c.consumer(ctx, p)
 	if err != nil {
 		return err
 	}
-	it, err := cons.Messages(jetstream.PullMaxMessages(pullBatch), jetstream.PullExpiry(pullExpiry),
-		jetstream.PullHeartbeat(pullHeartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(true))
+	it, err := cons.Messages(pullOptions(rank)...)
 	if err != nil {
 		return fmt.Errorf("pull from consumer %s: %w", consumerName(p), err)
 	}
 	defer giveBack(it)
 	ackWait := cons.CachedInfo().Config.AckWait
+	watch.cons, watch.owner = cons, rank == 0
 	for {
-		msg, err := c.next(ctx, it, cons)
+		msg, err := watch.next(ctx, it)
 		if err != nil {
 			return fmt.Errorf("pull from consumer %s: %w", consumerName(p), err)
 		}
+		c.idle.note(p, nil)
 		if msg == nil {
 			continue
 		}
@@ -147,28 +157,6 @@ func (c *Conn) consumer(ctx context.Context, p int) (cons jetstream.Consumer, er
 		return nil, fmt.Errorf("look up consumer %s: %w", name, err)
 	}
 	return cons, nil
-}
-
-// next returns the next message; none, from time to time, when there is none.
-func (c *Conn) next(ctx context.Context, it jetstream.MessagesContext, cons jetstream.Consumer) (jetstream.Msg, error) {
-	wait, cancel := context.WithTimeout(ctx, watchEvery)
-	defer cancel()
-	msg, err := it.Next(jetstream.NextContext(wait))
-	if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
-		return msg, err
-	}
-	info, err := cons.Info(ctx)
-	switch {
-	case err != nil:
-		return nil, err
-	case info.NumPending == 0:
-		return nil, nil
-	case info.NumAckPending < info.Config.MaxAckPending:
-		return nil, errStalled
-	}
-	c.log.Warn("a partition is full: nothing new is delivered until something that it holds is done",
-		"consumer", info.Name, "held", info.NumAckPending, "waiting", info.NumPending)
-	return nil, nil
 }
 
 // giveBack ends a pull. What it had already delivered goes to whoever pulls next, at once.

@@ -1,0 +1,76 @@
+package broker
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// priorityGroup is that of all who take from a partition: the server wants a name.
+const priorityGroup = "enrichers"
+
+// lastRank is the last priority that the server knows.
+const lastRank = 9
+
+// ranks is in which place this process takes from each partition: in the first, 0, where it is the owner, else only
+// what those before it did not ask for.
+type ranks struct {
+	mu   sync.Mutex
+	rank []int
+	end  []context.CancelFunc // of the pull that goes on with that rank
+}
+
+func newRanks(partitions int) *ranks {
+	return &ranks{rank: slices.Repeat([]int{lastRank}, partitions), end: make([]context.CancelFunc, partitions)}
+}
+
+// begin returns the rank to pull from partition p with. The context ends when it is another.
+func (r *ranks) begin(ctx context.Context, p int) (context.Context, context.CancelFunc, int) {
+	ctx, end := context.WithCancel(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.end[p] = end
+	return ctx, end, r.rank[p]
+}
+
+// deal ranks self among all, and returns how many partitions it owns. Where self is not one of them it comes last.
+func (r *ranks) deal(all []string, self string) (owned int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for p, order := range shareOut(all, len(r.rank)) {
+		rank := slices.Index(order, self)
+		if rank < 0 || rank > lastRank {
+			rank = lastRank
+		}
+		if rank == 0 {
+			owned++
+		}
+		if rank != r.rank[p] && r.end[p] != nil {
+			r.end[p]()
+		}
+		r.rank[p] = rank
+	}
+	return owned
+}
+
+// The owner asks for twice as much as may be under way in a partition, and anew when it has taken half: so the server always has a
+// request of the owner's, however fast it delivers, but for the moment in which one has expired. Others get then
+// what there is, at most fallbackBatch at once.
+const (
+	ownBatch      = 2 * maxAckPending
+	fallbackBatch = 64
+)
+
+func pullOptions(rank int) []jetstream.PullMessagesOpt {
+	batch := fallbackBatch
+	if rank == 0 {
+		batch = ownBatch
+	}
+	return []jetstream.PullMessagesOpt{
+		jetstream.PullMaxMessages(batch), jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(pullHeartbeat),
+		jetstream.WithMessagesErrOnMissingHeartbeat(true),
+		jetstream.PullPriorityGroup(priorityGroup), jetstream.PullPrioritized(rank), //nolint:gosec // 0 to lastRank
+	}
+}
