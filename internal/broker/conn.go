@@ -74,8 +74,7 @@ func connect(ctx context.Context, cfg Config, more ...nats.Option) (*Conn, error
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	log := c.log.With("client", cfg.Name)
-	c.idle = newOutage(log, "cannot take tasks, trying again", "taking tasks again")
-	c.strangers = newOutage(log, "cannot find out which enrichers there are, going on with those known", "found out again which enrichers there are")
+	c.idle, c.strangers = newOutage(log, "take tasks"), newOutage(log, "find the other enrichers")
 	if err := c.metrics.register(cfg.Registerer, cfg.Name); err != nil {
 		return nil, err
 	}

@@ -52,6 +52,8 @@ type members struct {
 	ttl   time.Duration
 	hints chan struct{} // the bucket may hold something new
 
+	hearing *nats.Subscription
+
 	mu   sync.Mutex
 	seen map[string]sighting
 }
@@ -64,6 +66,7 @@ type sighting struct {
 // join makes this process a member. The bucket may not be there, or not to be read: then nobody is known.
 func (c *Conn) join(ctx context.Context) *members {
 	m := &members{conn: c, self: c.member, ttl: memberTTLMost, hints: make(chan struct{}, 1), seen: map[string]sighting{}}
+	m.hearing, _ = c.nc.Subscribe(membersPrefix+"*", m.heard) // before the first look, so that nobody is missed; without it there are the beats
 	m.beat(ctx)
 	return m
 }
@@ -71,10 +74,6 @@ func (c *Conn) join(ctx context.Context) *members {
 // run stays a member until ctx is done, and tells changed whenever there are others than before.
 func (m *members) run(ctx context.Context, changed func([]string)) {
 	defer m.leave()
-	sub, err := m.conn.nc.Subscribe(membersPrefix+"*", m.heard)
-	if err == nil {
-		defer func() { _ = sub.Unsubscribe() }()
-	}
 	var known []string
 	for {
 		if now := m.names(); !slices.Equal(now, known) {
@@ -194,6 +193,9 @@ func left(h nats.Header) bool { return h.Get(headerKV) != "" }
 
 // leave tells the others at once. When that is lost, they find out after the TTL.
 func (m *members) leave() {
+	if m.hearing != nil {
+		_ = m.hearing.Unsubscribe()
+	}
 	key := nats.NewMsg(membersPrefix + m.self)
 	key.Header.Set(headerKV, kvDelete)
 	_ = m.conn.nc.PublishMsg(key)

@@ -87,6 +87,9 @@ func TestEachUserCanDoItsWorkAndNoMore(t *testing.T) {
 
 	publish(t, ingest, event(key(1), 1), event(key(1), 2))
 	tasks := work(t, enricher).take(t, 2)
+	if got := known(enricher); got != 1 {
+		t.Errorf("got %d members, want the enricher itself", got)
+	}
 	if err := tasks[0].Extend(); err != nil {
 		t.Error(err)
 	}
@@ -122,18 +125,20 @@ func forbidden(t *testing.T, s *Embedded) {
 		"ingest": {
 			enriched, "rollcall.queue.0.a.b.c.d", "$JS.API.STREAM.INFO.ROLLCALL_RAW", "$JS.API.DIRECT.GET.ROLLCALL_RAW",
 			"$JS.API.STREAM.MSG.GET.ROLLCALL_RAW", "$JS.API.CONSUMER.CREATE.ROLLCALL_RAW", "$JS.API.STREAM.DELETE.ROLLCALL_RAW",
+			"$KV.ROLLCALL_MEMBERS.x",
 		},
 		"enricher": {
 			raw, "$JS.API.STREAM.DELETE.ROLLCALL_QUEUE", "$JS.API.STREAM.PURGE.ROLLCALL_QUEUE", "$JS.API.STREAM.UPDATE.ROLLCALL_QUEUE",
 			"$JS.API.CONSUMER.DELETE.ROLLCALL_QUEUE.enricher-0", "$JS.API.STREAM.MSG.DELETE.ROLLCALL_QUEUE", "$JS.API.STREAM.CREATE.OTHER",
+			"$JS.API.CONSUMER.CREATE.KV_ROLLCALL_MEMBERS", "$JS.API.STREAM.PURGE.KV_ROLLCALL_MEMBERS", "$JS.API.STREAM.DELETE.KV_ROLLCALL_MEMBERS",
 		},
-		"provisioner": {raw, enriched, "$JS.API.STREAM.DELETE.ROLLCALL_RAW", "$JS.API.STREAM.UPDATE.ROLLCALL_RAW", "$JS.API.STREAM.PURGE.ROLLCALL_RAW", "$JS.API.STREAM.CREATE.OTHER"},
+		"provisioner": {raw, enriched, "$JS.API.STREAM.DELETE.ROLLCALL_RAW", "$JS.API.STREAM.UPDATE.ROLLCALL_RAW", "$JS.API.STREAM.PURGE.ROLLCALL_RAW", "$JS.API.STREAM.CREATE.OTHER", "$KV.ROLLCALL_MEMBERS.x"},
 		"operator": {
 			enriched, letter(event(key(5), 1)).Subject(), "rollcall.queue.0.a.b.c.d", "$JS.API.STREAM.DELETE.ROLLCALL_DEAD", "$JS.API.STREAM.PURGE.ROLLCALL_DEAD",
 			"$JS.API.STREAM.UPDATE.ROLLCALL_DEAD", "$JS.API.STREAM.MSG.DELETE.ROLLCALL_RAW", "$JS.API.STREAM.MSG.DELETE.ROLLCALL_ENRICHED", "$JS.API.DIRECT.GET.ROLLCALL_RAW",
 			"$JS.API.DIRECT.GET.ROLLCALL_ENRICHED", "$JS.API.CONSUMER.CREATE.ROLLCALL_DEAD", "$JS.API.CONSUMER.CREATE.ROLLCALL_RAW",
 		},
-		"consumer": {raw, enriched, "$JS.API.STREAM.DELETE.ROLLCALL_ENRICHED", "$JS.API.STREAM.PURGE.ROLLCALL_ENRICHED", "$JS.API.STREAM.MSG.DELETE.ROLLCALL_ENRICHED"},
+		"consumer": {raw, enriched, "$JS.API.STREAM.DELETE.ROLLCALL_ENRICHED", "$JS.API.STREAM.PURGE.ROLLCALL_ENRICHED", "$JS.API.STREAM.MSG.DELETE.ROLLCALL_ENRICHED", "$KV.ROLLCALL_MEMBERS.x"},
 	} {
 		c := as(t, s, user, "")
 		for _, subject := range subjects {
