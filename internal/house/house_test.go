@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"internal/settings":    {"internal/broker", "internal/credentials", "internal/telemetry", "participants", "validation"},
 	"internal/sandbox":     {"events", "participants", "validation"},
 	"internal/load":        {"events", "internal/sandbox", "validation"},
+	"internal/scaling":     {}, // arithmetic alone
 
 	"cmd/ingest":   {"events", "internal/broker", "internal/credentials", "internal/ingest", "internal/settings", "internal/telemetry", "participants", "validation"},
 	"cmd/enricher": {"events", "internal/broker", "internal/credentials", "internal/enrich", "internal/settings", "internal/telemetry", "participants", "validation"},

@@ -54,5 +54,6 @@ const (
 	copies = 3 // --replicas 3
 	// window and kept are the enricher's defaults: of --duplicate-window, and of the ages of RAW and ENRICHED.
 	window = 4*time.Hour + 15*time.Minute
-	kept   = 7 * 24 * time.Hour
+	kept   = 7 * day
+	day    = 24 * time.Hour
 )

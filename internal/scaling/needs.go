@@ -21,12 +21,12 @@ func idMemory(rate float64, window time.Duration) float64 {
 	return 2 * rate * window.Seconds() * anID.value
 }
 
-// subjectMemory is the same for the subjects of what RAW and ENRICHED keep.
-func subjectMemory(rate float64) float64 {
+// subjectMemory is the same for the subjects of what RAW and ENRICHED keep for the given time.
+func subjectMemory(rate float64, kept time.Duration) float64 {
 	return 2 * rate * kept.Seconds() / perConversation.value * kindsEach.value * aSubject.value
 }
 
-// disk is the bytes of RAW and ENRICHED, all copies together.
-func disk(rate float64) float64 {
+// disk is the bytes of RAW and ENRICHED that are kept for the given time, all copies together.
+func disk(rate float64, kept time.Duration) float64 {
 	return rate * kept.Seconds() * (rawSize.value + enrichedSize.value) * copies
 }

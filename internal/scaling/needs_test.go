@@ -30,8 +30,8 @@ func TestNeeds(t *testing.T) {
 		}
 	}
 	near(t, "ids", idMemory(1, time.Second), 2*150, 1e-9)
-	near(t, "subjects", subjectMemory(20.0/3), 2*7*24*3600*235, 1e-9)
-	near(t, "disk", disk(1), 7*24*3600*(rawSize.value+enrichedSize.value)*3, 1e-9)
+	near(t, "subjects", subjectMemory(20.0/3, time.Hour), 2*3600*235, 1e-9)
+	near(t, "disk", disk(1, time.Hour), 3600*(rawSize.value+enrichedSize.value)*3, 1e-9)
 }
 
 func TestMoreWebhooksNeverNeedLess(t *testing.T) {

@@ -49,6 +49,7 @@ func needsTable() string {
 		}
 		return cells
 	}
+	perSet := func(r float64) float64 { return r / float64(setsFor(r, stream)) }
 	return markdown([][]string{
 		head,
 		row("ingest, cores", func(r float64) string { return count(needed(r, ingestCore.value)) }),
@@ -57,12 +58,12 @@ func needsTable() string {
 		row("the same, `sync_interval: always`", func(r float64) string { return count(setsFor(r, always)) }),
 		row("NATS servers of 2 cores, 3 copies", func(r float64) string { return count(serversFor(r, stream)) }),
 		row("the same, `sync_interval: always`", func(r float64) string { return count(serversFor(r, always)) }),
-		row("ids in memory, in each set", func(r float64) string { return size(idMemory(r/float64(setsFor(r, stream)), window)) }),
-		row("the same, `--duplicate-window 15m`", func(r float64) string {
-			return size(idMemory(r/float64(setsFor(r, stream)), 15*time.Minute))
-		}),
-		row("subjects in memory, in each set", func(r float64) string { return size(subjectMemory(r / float64(setsFor(r, stream)))) }),
-		row("disk, all copies together", func(r float64) string { return size(disk(r)) }),
+		row("ids in memory, in each set", func(r float64) string { return size(idMemory(perSet(r), window)) }),
+		row("the same, `--duplicate-window 15m`", func(r float64) string { return size(idMemory(perSet(r), 15*time.Minute)) }),
+		row("subjects in memory, in each set", func(r float64) string { return size(subjectMemory(perSet(r), kept)) }),
+		row("the same, kept for a day", func(r float64) string { return size(subjectMemory(perSet(r), day)) }),
+		row("disk, all copies together", func(r float64) string { return size(disk(r, kept)) }),
+		row("the same, kept for a day", func(r float64) string { return size(disk(r, day)) }),
 		row("calls to Twilio at once, nothing saved", func(r float64) string { return grouped(math.Ceil(r * assumedTwilio.mean().Seconds())) }),
 	})
 }

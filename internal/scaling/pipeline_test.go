@@ -1,6 +1,7 @@
 package scaling
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -30,10 +31,10 @@ func TestTheModelIsThePipeline(t *testing.T) {
 		"NATS is slow":              {Load: bursts, Enrich: Enrich{Store: 50 * time.Millisecond}},
 		"few calls at once":         {Load: bursts, Enrich: Enrich{Concurrency: 3}},
 		"429s":                      {Load: scattered, Twilio: Twilio{Limit: 15}},
-		"429s, bursts, with an age": {Load: bursts, Twilio: Twilio{Limit: 3}, Enrich: Enrich{RosterAge: 5 * time.Second}},
+		"429s, bursts, with an age": {Load: bursts, Twilio: Twilio{Limit: 3}, Enrich: Enrich{RosterAge: 5 * time.Second}, Measure: 10 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.Twilio.Sigma, s.Seed, s.Measure = 0.7, 11, 90*time.Second
+			s.Twilio.Sigma, s.Seed, s.Measure = 0.7, 11, cmp.Or(s.Measure, 90*time.Second)
 			var model tried
 			r := simulate(s, func(it item, at time.Duration) { model.stored(at - it.arrived) })
 			model.calls, model.refused = r.Calls, r.Refused
@@ -78,12 +79,16 @@ func arrivals(s Scenario) (all []delivery) {
 			all = append(all, delivery{n, it})
 		}
 	}
+	for _, q := range r.queue {
+		all = append(all, q.waiting...)
+	}
 	slices.SortStableFunc(all, func(a, b delivery) int { return int(a.item.arrived - b.item.arrived) })
 	return all
 }
 
 // enrichAll gives s's webhooks to a Pipeline.
 func enrichAll(t *testing.T, s Scenario) (o tried) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{Twilio: s.Twilio, store: s.Enrich.Store, chance: newChance(s.Seed, 3, Load{})}
 		cfg := enrich.Config{Concurrency: s.Enrich.Concurrency, MaxRosterAge: s.Enrich.RosterAge}
