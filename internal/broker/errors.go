@@ -17,6 +17,10 @@ var ErrDone error = doneError("the event is done already")
 // to be forgotten, and the server delivers it again. It too has a method Done() bool that returns true.
 var ErrLapsed error = doneError("the hold on the task has lapsed")
 
+// ErrEarly says that the server delivered the task before the leader of QUEUE had stored it: it is to be forgotten, and is
+// delivered again. It too has a method Done() bool that returns true.
+var ErrEarly error = doneError("the leader of QUEUE has not stored the task yet")
+
 // ErrNotHead says that an event before this one on its key is not done yet.
 var ErrNotHead = errors.New("an earlier event on the key is not done yet")
 

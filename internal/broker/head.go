@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -79,18 +80,48 @@ func (t *Task) firstUndone(ctx context.Context, cp checkpoint) (uint64, error) {
 	return from, nil // not the head before those are acknowledged
 }
 
-// missing decides on a task that a direct get did not find in QUEUE: another process finished it, an operator removed it,
-// or the replica that answered is behind. The leader of the stream knows.
+// missing decides on a task that a direct get did not find in QUEUE. Another process finished it, or an operator removed it; or else whoever
+// answered is behind. That can be the leader of QUEUE too: the server that delivers a task may have stored it before any other, since
+// each takes over in its own time what is agreed on. So only a leader that has come as far as the task can say that it is gone. And
+// nothing is acknowledged on its word, for there may be another leader between the two questions: what is gone needs no
+// acknowledgement, and what is not is delivered again.
 func (t *Task) missing(ctx context.Context) error {
+	t.conn.checkpoints.drop(t.address.key)
+	last, err := t.conn.queueLast(ctx)
+	switch {
+	case err != nil:
+		return err
+	case last < t.queue:
+		t.conn.metrics.tasks.WithLabelValues("early").Inc()
+		_ = t.msg.NakWithDelay(earlyWait) // if this fails it comes again after AckWait
+		return ErrEarly
+	}
 	there, err := t.conn.queueHas(ctx, t.queue)
-	if err != nil {
+	if err != nil || there {
 		return err
 	}
-	t.conn.checkpoints.drop(t.address.key)
-	if there {
-		return nil
+	t.conn.metrics.tasks.WithLabelValues("done_before").Inc()
+	return ErrDone
+}
+
+// earlyWait is for how long a task that QUEUE's leader has not stored yet is put off: replicas are behind for milliseconds, as a rule.
+const earlyWait = 100 * time.Millisecond
+
+// queueLast returns the sequence of the last message that the leader of QUEUE has stored, whether it still holds it or not.
+func (c *Conn) queueLast(ctx context.Context) (last uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	err = c.denials.do(ctx, publishing("$JS.API.STREAM.INFO."+queueStream), func(ctx context.Context) error {
+		s, err := c.js.Stream(ctx, queueStream)
+		if err == nil {
+			last = s.CachedInfo().State.LastSeq
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("ask the leader of stream %s: %w", queueStream, err)
 	}
-	return t.done(ctx)
+	return last, nil
 }
 
 // queueHas asks the leader of QUEUE for a message.

@@ -389,6 +389,25 @@ func TestATaskThatWasRemovedIsForgotten(t *testing.T) {
 	}
 }
 
+// In a cluster, the server that delivers a task may have stored it before the leader of QUEUE has.
+func TestATaskThatQueueHasNotReachedIsNotTakenForDone(t *testing.T) {
+	_, c := provisioned(t, small)
+	publish(t, c, event(key(1), 1))
+	w := work(t, c)
+	task := w.take(t, 1)[0]
+	task.queue, task.address.lane = task.queue+100, task.address.lane+"0" // stands for servers that are all behind
+	if ok, err := task.Head(t.Context()); ok || !errors.Is(err, ErrEarly) {
+		t.Fatalf("Head: got %v, %v, want false, %v", ok, err, ErrEarly)
+	}
+	task = w.take(t, 1)[0]
+	if err := task.Publish(t.Context(), enriched(task.Event())); err != nil {
+		t.Errorf("Publish of what was delivered again: %v", err)
+	}
+	if got := messages(t, c, enrichedStream); got != 1 {
+		t.Errorf("ENRICHED: got %d messages, want 1", got)
+	}
+}
+
 func TestWhatIsNotOursIsBuried(t *testing.T) {
 	_, c := provisioned(t, small)
 	foreign := nats.NewMsg(event(key(1), 1).Subject(events.StageRaw))

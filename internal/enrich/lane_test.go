@@ -229,7 +229,9 @@ func TestNATSFailuresAreTriedAgainAndNothingIsDropped(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, Config{}, func(b *bench) {
 				breakIt(b)
-				b.handle(1, message(1), message(1))
+				first := b.add(1, message(1))
+				b.Handle(b.add(2, message(1))) // waits until the first is there: one call serves both
+				b.Handle(first)
 				after(5 * time.Minute)
 				b.wantPublished("1", "2")
 				b.wantCalls(1) // the answer is kept: it is no older than the events
