@@ -8,6 +8,7 @@ FUZZTIME ?= 30s
 # A cache shared with another checkout reports that one's paths.
 export GOLANGCI_LINT_CACHE := $(CURDIR)/dist/lint
 BENCH    ?= .
+COUNT    ?= 6
 
 .PHONY: help
 help: ## List the targets
@@ -28,8 +29,9 @@ fuzz: ## Fuzz each target for FUZZTIME (30s)
 	.ci/fuzz $(FUZZTIME)
 
 .PHONY: bench-micro
-bench-micro: ## Run the benchmarks that match BENCH (all), with allocations
-	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+bench-micro: ## Run the benchmarks that match BENCH (all) COUNT times (6); dist/bench-micro.txt is for benchstat
+	@mkdir -p dist
+	set -o pipefail; go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./... | tee dist/bench-micro.txt
 
 .PHONY: images
 images: ## Build all images from binaries compiled here; no registry is asked

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"slices"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/rollcall-events/rollcall/validation"
 )
 
@@ -55,7 +57,7 @@ func isAccount(sid validation.SID) bool {
 }
 
 func isObject(raw json.RawMessage) bool {
-	return bytes.HasPrefix(raw, []byte("{")) && json.Valid(raw)
+	return bytes.HasPrefix(raw, []byte("{")) && jsontext.Value(raw).IsValid(tolerant...)
 }
 
 // problems returns why r is no roster.

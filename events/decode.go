@@ -1,9 +1,10 @@
 package events
 
 import (
-	"encoding/json"
 	"errors"
 	"strings"
+
+	json "github.com/go-json-experiment/json/v1"
 
 	"github.com/rollcall-events/rollcall/validation"
 )
@@ -36,7 +37,7 @@ func decode(b []byte, stage Stage, data any) (envelope, error) {
 
 // unmarshalProblems is err without the values that its text may quote.
 func unmarshalProblems(field string, err error) error {
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" && wrong.Err == nil {
 		return validation.Problems{{Field: wrong.Field, Rule: "type=" + wrong.Type.String()}}
 	}
 	return validation.Problems{{Field: field, Rule: "json"}}

@@ -1,6 +1,8 @@
 package events
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -112,15 +114,31 @@ func DecodeDead(b []byte) (DeadLetter, error) {
 	return d, nil
 }
 
-// encode wraps data, which e describes, unless there are problems.
+// encode wraps data, which e describes, unless there are problems. The data is written once, into the place where
+// it stays: the SDK would copy it twice.
 func encode(stage Stage, e Event, data any, problems validation.Problems) ([]byte, error) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	encoded, err := marshal(data)
+	attributes, err := e.attributes(stage)
 	if err != nil {
+		return nil, fmt.Errorf("envelope: %w", err)
+	}
+	var buf bytes.Buffer
+	buf.Write(bytes.TrimSuffix(attributes, []byte("}")))
+	buf.WriteString(`,"data":`)
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(data); err != nil {
 		return nil, validation.Problems{{Field: "data", Rule: "json"}}
 	}
+	buf.Truncate(buf.Len() - len("\n"))
+	buf.WriteByte('}')
+	return buf.Bytes(), nil
+}
+
+// attributes returns e's CloudEvent without its data, as JSON.
+func (e Event) attributes(stage Stage) ([]byte, error) {
 	ce := event.New()
 	ce.SetID(e.ID)
 	ce.SetType(e.envelopeType(stage))
@@ -129,9 +147,8 @@ func encode(stage Stage, e Event, data any, problems validation.Problems) ([]byt
 	ce.SetTime(e.envelopeTime())
 	ce.SetDataSchema(SchemaURI(stage))
 	ce.SetDataContentType(event.ApplicationJSON)
-	ce.DataEncoded = encoded // SetData would make base64 of bytes
 	if err := ce.Validate(); err != nil {
-		return nil, fmt.Errorf("envelope: %w", err)
+		return nil, err
 	}
 	return ce.MarshalJSON()
 }

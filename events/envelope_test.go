@@ -47,6 +47,9 @@ func TestEnvelopeIsACloudEvent(t *testing.T) {
 		if err := ce.Validate(); err != nil {
 			t.Errorf("%s: %v", s.name, err)
 		}
+		if written, err := ce.MarshalJSON(); err != nil || string(written) != string(b) {
+			t.Errorf("%s: got %s, want what the SDK writes: %s, %v", s.name, b, written, err)
+		}
 		at := e.OccurredAt
 		if at.IsZero() {
 			at = received

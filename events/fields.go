@@ -1,10 +1,7 @@
 package events
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
-	"io"
 	"net/url"
 	"strings"
 	"unicode/utf8"
@@ -34,29 +31,6 @@ var (
 // fields is one decoded object: strings, json.Number, bool, nil, []any and fields.
 type fields map[string]any
 
-// raw returns f as compact JSON, its keys sorted: the same for any order in which they came.
-func (f fields) raw() json.RawMessage {
-	if f == nil {
-		f = fields{}
-	}
-	raw, err := marshal(f)
-	if err != nil { // only what was decoded is in f
-		return json.RawMessage("{}")
-	}
-	return raw
-}
-
-// marshal is json.Marshal that leaves <, > and & as they are.
-func marshal(v any) ([]byte, error) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
-}
-
 // object returns the object at name, or nil.
 func (f fields) object(name string) fields {
 	o, _ := f[name].(fields)
@@ -83,10 +57,11 @@ func (f fields) text(names ...string) (text, name string, ok bool) {
 // parseForm reads an application/x-www-form-urlencoded body or query. Names are literal, dots included; the
 // values of a repeated name become an array, in order. A ";" separates nothing.
 func parseForm(s string) (fields, error) {
-	if strings.Count(s, "&") >= MaxFields {
+	separators := strings.Count(s, "&")
+	if separators >= MaxFields {
 		return nil, errFields
 	}
-	f := make(fields)
+	f := make(fields, separators+1)
 	for pair := range strings.SplitSeq(s, "&") {
 		if pair == "" {
 			continue
@@ -123,93 +98,4 @@ func (f fields) add(name, value string) {
 	default:
 		f[name] = []any{old, value}
 	}
-}
-
-// parseObject reads one JSON object.
-func parseObject(b []byte) (fields, error) {
-	v, err := parseJSON(b)
-	if err != nil {
-		return nil, err
-	}
-	f, ok := v.(fields)
-	if !ok {
-		return nil, errNotObject
-	}
-	return f, nil
-}
-
-// parseJSON reads one JSON value. Numbers keep their digits. It is stricter than encoding/json, which
-// would replace invalid UTF-8 and let the last of two equal keys win.
-func parseJSON(b []byte) (any, error) {
-	if !utf8.Valid(b) {
-		return nil, errUTF8
-	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.UseNumber()
-	v, err := readValue(dec, MaxDepth)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errSyntax
-	}
-	return v, nil
-}
-
-func readValue(dec *json.Decoder, depth int) (any, error) {
-	token, err := dec.Token()
-	if err != nil {
-		return nil, errSyntax
-	}
-	delim, ok := token.(json.Delim)
-	switch {
-	case !ok:
-		return token, nil
-	case depth == 0:
-		return nil, errDepth
-	case delim == '{':
-		return readObject(dec, depth-1)
-	default: // '[': the decoder refuses a closing one here
-		return readArray(dec, depth-1)
-	}
-}
-
-func readObject(dec *json.Decoder, depth int) (any, error) {
-	f := make(fields)
-	for dec.More() {
-		token, err := dec.Token()
-		if err != nil {
-			return nil, errSyntax
-		}
-		name, ok := token.(string)
-		if !ok {
-			return nil, errSyntax
-		}
-		if _, twice := f[name]; twice {
-			return nil, errDuplicate
-		}
-		if f[name], err = readValue(dec, depth); err != nil {
-			return nil, err
-		}
-	}
-	return f, closeValue(dec)
-}
-
-func readArray(dec *json.Decoder, depth int) (any, error) {
-	a := []any{}
-	for dec.More() {
-		v, err := readValue(dec, depth)
-		if err != nil {
-			return nil, err
-		}
-		a = append(a, v)
-	}
-	return a, closeValue(dec)
-}
-
-func closeValue(dec *json.Decoder) error {
-	if _, err := dec.Token(); err != nil {
-		return errSyntax
-	}
-	return nil
 }

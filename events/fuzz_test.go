@@ -75,6 +75,7 @@ func FuzzParseOrchestrator(f *testing.F) {
 		}
 	}
 	f.Add([]byte(`{"eventType":"X","data":[1e999,-0.0,"\ud800",{"":{}}]}`))
+	f.Add([]byte(`{"eventType":"<&>\u2028\u2029\u0001\b\f\u007f ’","b":[true,false,null,[],{}],"a":{"\ufb33":1,"\ud83d\ude00":1.10}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		d := jsonDelivery(events.FeedOrchestrator, body)
 		checkParsed(t, d)
@@ -85,6 +86,9 @@ func FuzzParseOrchestrator(f *testing.F) {
 		for _, e := range accepted {
 			if !utf8.Valid(body) || !sameJSON(body, e.Payload) {
 				t.Errorf("got payload %s, want %s", e.Payload, body)
+			}
+			if want := canonical(t, body); string(e.Payload) != want {
+				t.Errorf("got payload %s, want it written as encoding/json does: %s", e.Payload, want)
 			}
 		}
 	})
@@ -102,6 +106,22 @@ func decodeNumbers(b []byte, v any) error {
 	dec := json.NewDecoder(strings.NewReader(string(b)))
 	dec.UseNumber()
 	return dec.Decode(v)
+}
+
+// canonical is what an ID is made from: keys sorted, no white space, nothing escaped for HTML.
+func canonical(t *testing.T, b []byte) string {
+	t.Helper()
+	var v any
+	if err := decodeNumbers(b, &v); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSuffix(out.String(), "\n")
 }
 
 func FuzzParseEventStreams(f *testing.F) {

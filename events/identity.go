@@ -3,7 +3,6 @@ package events
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"maps"
 	"strings"
 	"time"
 
@@ -27,17 +26,20 @@ func (m message) identity(account validation.SID, received time.Time) string {
 	if isID(m.claimed) {
 		return m.claimed
 	}
-	payload := maps.Clone(m.payload)
-	delete(payload, "RetryCount")
-	delete(payload, "WebhookSid")
-	identifying := fields{
-		"api": string(m.kind.API), "account": string(account), "name": m.name,
-		"payload": payload, "envelope": m.envelope,
-	}
+	return digest(m.identifying(account, received))
+}
+
+// identifying returns what m's digest is made of: one JSON object, its keys sorted.
+func (m message) identifying(account validation.SID, received time.Time) []byte {
+	b := appendString([]byte(`{"account":`), string(account))
+	b = appendString(append(b, `,"api":`...), string(m.kind.API))
+	b = appendObject(append(b, `,"envelope":`...), m.envelope)
+	b = appendString(append(b, `,"name":`...), m.name)
+	b = appendObject(append(b, `,"payload":`...), m.payload, "RetryCount", "WebhookSid")
 	if m.occurredAt().IsZero() {
-		identifying["received"] = received.UTC().Truncate(alike).Format(time.RFC3339)
+		b = appendString(append(b, `,"received":`...), received.UTC().Truncate(alike).Format(time.RFC3339))
 	}
-	return digest(identifying.raw())
+	return append(b, '}')
 }
 
 func digest(b []byte) string {

@@ -1,6 +1,7 @@
 package events_test
 
 import (
+	"encoding/json"
 	"net/url"
 	"regexp"
 	"slices"
@@ -167,6 +168,32 @@ func TestIDDependsOnEveryField(t *testing.T) {
 	more.Set("NewField", "1")
 	if idOf(t, events.FeedConversations, more) == want {
 		t.Error("a new field: got the same id")
+	}
+}
+
+// An ID is remembered for hours, and a webhook that is sent again may meet a newer version: it must still be the same.
+func TestIDsOfEarlierVersionsStay(t *testing.T) {
+	text := "a <b> & \"c\"\n\u2028\u2029\u0001\u007f’é"
+	form := messageAdded()
+	form.Set("Body", text)
+	form["Twice"] = []string{"1", "2"}
+	form.Set("WebhookSid", "WH0123456789abcdef0123456789abcdef")
+	item := map[string]any{
+		"specversion": "1.0", "type": "com.example.new", "time": "2025-09-17T22:23:11.350Z",
+		"data": map[string]any{"AccountSid": account, "n": json.RawMessage("1.50"), "deep": []any{nil, true, text}},
+	}
+	for _, tt := range []struct {
+		name, want string
+		delivery   events.Delivery
+	}{
+		{"form", "fad3ebb04d7f4b8235eae6bdbded92f81b0d77605b27f907d061cae830a86fc9", formDelivery(events.FeedConversations, form.Encode())},
+		{"undated form", "8afd69e7a04266458b3f8fe62d5f2e3adf36a8aeac9c94fca4f52a139dd735f9", formDelivery(events.FeedFlex, "EventType=onNew&AccountSid="+account)},
+		{"JSON", "4660b6e6fd052ddbc7da7988c4d733eebfcd47de206f2b29562179e3bcb94e03", jsonDelivery(events.FeedOrchestrator, toJSON(map[string]any{"eventType": "NEW", "data": map[string]any{"accountId": account, "x": text}}))},
+		{"Event Streams", "42f29e74add85d42e6d4b61e090b57f3b84250302c452b46f7d78e537f11aa08", jsonDelivery(events.FeedEventStreams, toJSON([]any{item}))},
+	} {
+		if got := parseOne(t, tt.delivery).ID; got != "sha256:"+tt.want {
+			t.Errorf("%s: got %s, want sha256:%s", tt.name, got, tt.want)
+		}
 	}
 }
 

@@ -10,30 +10,35 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// reference is one SID of Refs: its json name, where it is, and Twilio's names for it.
+// reference is one SID of Refs: its json name, where it is, Twilio's names for it, and what it may begin with, nil for
+// anything: the same as its tag says.
 type reference struct {
 	name string
 	at   func(*Refs) *validation.SID
 	wire []string
+
+	prefixes prefixes
 }
+
+type prefixes []validation.Prefix
 
 // references are the SIDs of v1, Flex and Event Streams payloads.
 var references = []reference{
-	{"conversation_sid", func(r *Refs) *validation.SID { return &r.ConversationSID }, []string{"ConversationSid"}},
-	{"participant_sid", func(r *Refs) *validation.SID { return &r.ParticipantSID }, []string{"ParticipantSid"}},
-	{"message_sid", func(r *Refs) *validation.SID { return &r.MessageSID }, []string{"MessageSid"}},
-	{"user_sid", func(r *Refs) *validation.SID { return &r.UserSID }, []string{"UserSid"}},
-	{"role_sid", func(r *Refs) *validation.SID { return &r.RoleSID }, []string{"RoleSid"}},
-	{"chat_service_sid", func(r *Refs) *validation.SID { return &r.ChatServiceSID }, []string{"ChatServiceSid"}},
-	{"messaging_service_sid", func(r *Refs) *validation.SID { return &r.MessagingServiceSID }, []string{"MessagingServiceSid"}},
-	{"delivery_receipt_sid", func(r *Refs) *validation.SID { return &r.DeliveryReceiptSID }, []string{"DeliveryReceiptSid"}},
-	{"channel_message_sid", func(r *Refs) *validation.SID { return &r.ChannelMessageSID }, []string{"ChannelMessageSid"}},
-	{"interaction_sid", func(r *Refs) *validation.SID { return &r.InteractionSID }, []string{"InteractionSid"}},
-	{"channel_sid", func(r *Refs) *validation.SID { return &r.ChannelSID }, []string{"ChannelSid"}},
+	{"conversation_sid", func(r *Refs) *validation.SID { return &r.ConversationSID }, []string{"ConversationSid"}, prefixes{"CH"}},
+	{"participant_sid", func(r *Refs) *validation.SID { return &r.ParticipantSID }, []string{"ParticipantSid"}, prefixes{"MB", "UT"}},
+	{"message_sid", func(r *Refs) *validation.SID { return &r.MessageSID }, []string{"MessageSid"}, prefixes{"IM"}},
+	{"user_sid", func(r *Refs) *validation.SID { return &r.UserSID }, []string{"UserSid"}, prefixes{"US"}},
+	{"role_sid", func(r *Refs) *validation.SID { return &r.RoleSID }, []string{"RoleSid"}, prefixes{"RL"}},
+	{"chat_service_sid", func(r *Refs) *validation.SID { return &r.ChatServiceSID }, []string{"ChatServiceSid"}, prefixes{"IS"}},
+	{"messaging_service_sid", func(r *Refs) *validation.SID { return &r.MessagingServiceSID }, []string{"MessagingServiceSid"}, prefixes{"MG"}},
+	{"delivery_receipt_sid", func(r *Refs) *validation.SID { return &r.DeliveryReceiptSID }, []string{"DeliveryReceiptSid"}, prefixes{"DY"}},
+	{"channel_message_sid", func(r *Refs) *validation.SID { return &r.ChannelMessageSID }, []string{"ChannelMessageSid"}, nil},
+	{"interaction_sid", func(r *Refs) *validation.SID { return &r.InteractionSID }, []string{"InteractionSid"}, prefixes{"KD"}},
+	{"channel_sid", func(r *Refs) *validation.SID { return &r.ChannelSID }, []string{"ChannelSid"}, prefixes{"UO"}},
 	// The first is documented, the second seen.
-	{"instance_sid", func(r *Refs) *validation.SID { return &r.InstanceSID }, []string{"InstanceSid", "FlexInstanceSid"}},
-	{"task_sid", func(r *Refs) *validation.SID { return &r.TaskSID }, []string{"TaskSid"}},
-	{"media_channel_sid", func(r *Refs) *validation.SID { return &r.MediaChannelSID }, []string{"MediaChannelSid"}},
+	{"instance_sid", func(r *Refs) *validation.SID { return &r.InstanceSID }, []string{"InstanceSid", "FlexInstanceSid"}, prefixes{"GO"}},
+	{"task_sid", func(r *Refs) *validation.SID { return &r.TaskSID }, []string{"TaskSid"}, prefixes{"WT"}},
+	{"media_channel_sid", func(r *Refs) *validation.SID { return &r.MediaChannelSID }, []string{"MediaChannelSid"}, nil},
 }
 
 // refs returns the identifiers of m that are well formed, and what is wrong with the others, by json
@@ -103,8 +108,29 @@ func (r *Refs) addParticipant(id validation.V2ID) {
 
 // malformed returns the identifiers that are there and break their format.
 func (r *Refs) malformed() validation.Problems {
+	if r.wellFormed() {
+		return nil
+	}
 	problems, _ := errors.AsType[validation.Problems](validation.Struct(r))
 	return problems
+}
+
+// wellFormed reports whether every identifier keeps to its tag. Each event is checked several times on its way and
+// next to none fails: what the tags say by reflection, field by field, is needed only to say what is wrong.
+func (r *Refs) wellFormed() bool {
+	for _, ref := range references {
+		if sid := *ref.at(r); sid != "" && !validation.IsSID(string(sid), ref.prefixes...) {
+			return false
+		}
+	}
+	return (r.ConversationID == "" || isV2ID(r.ConversationID)) &&
+		(r.CommunicationID == "" || isV2ID(r.CommunicationID)) &&
+		!slices.ContainsFunc(r.ParticipantIDs, func(id validation.V2ID) bool { return !isV2ID(id) })
+}
+
+func isV2ID(id validation.V2ID) bool {
+	_, err := validation.ParseV2ID(string(id))
+	return err == nil
 }
 
 // missing returns what k requires, is not there, and is not among the problems already.

@@ -32,8 +32,7 @@ func readStream(d Delivery) ([]message, error) {
 func readCloudEvent(item any) message {
 	event, ok := item.(fields)
 	if !ok {
-		body, _ := marshal(item)
-		return message{problems: validation.Problems{{Field: "event", Rule: "object"}}, body: body}
+		return message{problems: validation.Problems{{Field: "event", Rule: "object"}}, body: appendValue(nil, item)}
 	}
 	m := message{body: event.raw()}
 	m.nameFrom(event, "type")

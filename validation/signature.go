@@ -122,7 +122,8 @@ func isForm(contentType string) bool {
 
 // signer returns the index of the first key that signed some base URL followed by rest, or -1.
 func (v *Verifier) signer(signature, rest string, keys []Secret) int {
-	tail := []byte(rest)
+	tail, want := []byte(rest), []byte(signature)
+	var sum, spelt []byte // used again for each
 	signer := -1
 	for i, key := range keys {
 		if key.IsZero() {
@@ -133,7 +134,9 @@ func (v *Verifier) signer(signature, rest string, keys []Secret) int {
 			mac.Reset()
 			mac.Write(base)
 			mac.Write(tail)
-			match := subtle.ConstantTimeCompare(encodeMAC(mac.Sum(nil)), []byte(signature))
+			sum = mac.Sum(sum[:0])
+			spelt = appendMAC(spelt[:0], sum)
+			match := subtle.ConstantTimeCompare(spelt, want)
 			first := match & subtle.ConstantTimeEq(int32(signer), -1)
 			signer = subtle.ConstantTimeSelect(first, i, signer)
 		}
@@ -141,10 +144,10 @@ func (v *Verifier) signer(signature, rest string, keys []Secret) int {
 	return signer
 }
 
-// encodeMAC returns the header's spelling of sum. The spellings are compared, not the bytes: base64
+// appendMAC appends the header's spelling of sum. The spellings are compared, not the bytes: base64
 // has several for the same bytes, and only one is Twilio's.
-func encodeMAC(sum []byte) []byte {
-	return base64.StdEncoding.AppendEncode(nil, sum)
+func appendMAC(b, sum []byte) []byte {
+	return base64.StdEncoding.AppendEncode(b, sum)
 }
 
 func sameHash(hexHash string, body []byte) bool {
@@ -165,7 +168,7 @@ func Sign(key Secret, method, url, contentType string, body []byte) string {
 	mac := hmac.New(sha1.New, []byte(key.Reveal()))
 	mac.Write([]byte(url))
 	mac.Write([]byte(pairs))
-	return string(encodeMAC(mac.Sum(nil)))
+	return string(appendMAC(nil, mac.Sum(nil)))
 }
 
 // WithBodyHash returns url with bodySHA256 of body appended to its query, as Twilio does for JSON.
