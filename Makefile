@@ -33,6 +33,14 @@ bench-micro: ## Run the benchmarks that match BENCH (all) COUNT times (6); dist/
 	@mkdir -p dist
 	set -o pipefail; go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./... | tee dist/bench-micro.txt
 
+.PHONY: bench
+bench: ## Measure everything and what it is made of, into docs/BENCHMARKS.md; BENCHFLAGS adds flags (--soak 1h)
+	go run ./cmd/bench --docs docs --json dist/bench.json $(BENCHFLAGS)
+
+.PHONY: bench-short
+bench-short: ## The same, small, to show that it works: no time is judged
+	go run ./cmd/bench --short $(BENCHFLAGS)
+
 .PHONY: images
 images: ## Build all images from binaries compiled here; no registry is asked
 	deploy/images.sh

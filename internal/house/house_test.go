@@ -35,11 +35,14 @@ var mayImport = map[string][]string{
 	"internal/sandbox":     {"events", "participants", "validation"},
 	"internal/load":        {"events", "internal/sandbox", "validation"},
 	"internal/scaling":     {}, // arithmetic alone
+	"internal/bench":       {"events", "internal/load", "internal/sandbox", "participants", "validation"},
+	"internal/bareecho":    {},
 
 	"cmd/ingest":   {"events", "internal/broker", "internal/credentials", "internal/ingest", "internal/settings", "internal/telemetry", "participants", "validation"},
 	"cmd/enricher": {"events", "internal/broker", "internal/credentials", "internal/enrich", "internal/settings", "internal/telemetry", "participants", "validation"},
 	"cmd/sandbox": {"events", "internal/broker", "internal/credentials", "internal/enrich", "internal/ingest", "internal/load", "internal/sandbox", "internal/settings",
 		"internal/telemetry", "participants", "validation"},
+	"cmd/bench":       {"internal/bareecho", "internal/bench", "internal/settings"},
 	"cmd/healthcheck": {},
 
 	"examples/consumer": {"events"}, // what a consumer can: the public packages
@@ -50,13 +53,13 @@ var mayImport = map[string][]string{
 	"internal/readme":     {}, // tests alone
 }
 
-// onlyIn is, for what others make, the one package whose production code knows it; "" for none.
-var onlyIn = map[string]string{
-	"github.com/labstack/echo":                                        "internal/ingest",
-	"go.opentelemetry.io/contrib/instrumentation/github.com/labstack": "internal/ingest",
-	"github.com/nats-io/nats-server":                                  "internal/broker",
-	"github.com/testcontainers":                                       "",
-	"testing":                                                         "",
+// onlyIn is, for what others make, the packages whose production code knows it.
+var onlyIn = map[string][]string{
+	"github.com/labstack/echo":                                        {"internal/ingest", "internal/bareecho"}, // the latter is what the former is measured against
+	"go.opentelemetry.io/contrib/instrumentation/github.com/labstack": {"internal/ingest"},
+	"github.com/nats-io/nats-server":                                  {"internal/broker"},
+	"github.com/testcontainers":                                       {},
+	"testing":                                                         {},
 }
 
 // streamName matches what only internal/broker may say, and an example, which is a consumer outside the house.
@@ -136,9 +139,9 @@ func problems(files []file) (all []string) {
 			if ours, is := strings.CutPrefix(imported, module+"/"); is && !within(f.pkg, ours) && !slices.Contains(allowed, ours) {
 				all = append(all, fmt.Sprintf("%s: %s may not import %s", f.path, f.pkg, ours))
 			}
-			for foreign, owner := range onlyIn {
-				if within(foreign, imported) && f.pkg != owner {
-					all = append(all, fmt.Sprintf("%s: %s may not import %s: only %q may", f.path, f.pkg, imported, owner))
+			for foreign, owners := range onlyIn {
+				if within(foreign, imported) && !slices.Contains(owners, f.pkg) {
+					all = append(all, fmt.Sprintf("%s: %s may not import %s: only %q may", f.path, f.pkg, imported, owners))
 				}
 			}
 		}

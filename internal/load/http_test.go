@@ -123,3 +123,13 @@ func TestPlotIsAnSVGOfBoth(t *testing.T) {
 		}
 	}
 }
+
+// A run that is over before anything was sent, or in which everything took the same time, is no reason to fall over.
+func TestPlotOfNextToNothing(t *testing.T) {
+	same := Result{Name: "same", Latency: Latency{Percentiles: []Bracket{{0, 1}, {50, 1}}}, Series: []Point{{Seconds: 1}}}
+	for _, results := range [][]Result{nil, {{}}, {same}} {
+		if err := Plot(io.Discard, "a title", results...); err != nil {
+			t.Error(err)
+		}
+	}
+}

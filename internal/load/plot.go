@@ -65,6 +65,12 @@ func latencyPlot(title string, results []Result) (*plot.Plot, error) {
 			return nil, err
 		}
 	}
+	if p.Y.Min > p.Y.Max { // there is nothing to show
+		p.Y.Min, p.Y.Max = 1, 1
+	}
+	if p.Y.Min == p.Y.Max { // a logarithmic axis cannot do with that
+		p.Y.Min, p.Y.Max = p.Y.Min/2, p.Y.Max*2
+	}
 	return p, nil
 }
 

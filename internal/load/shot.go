@@ -55,14 +55,21 @@ type Source struct {
 	turn int
 }
 
-// Next makes one shot.
-func (s *Source) Next(ctx context.Context) (*Shot, error) {
+// Plan returns a webhook and when it is meant to be sent: a shot that is not signed.
+func (s *Source) Plan() (w sandbox.Webhook, at time.Duration) {
 	w, _, begins := s.Traffic.Next()
-	shot := &Shot{At: s.Schedule.next(begins, s.turn), Webhook: w}
+	at = s.Schedule.next(begins, s.turn)
 	if begins {
 		s.turn = 0
 	}
 	s.turn++
+	return w, at
+}
+
+// Next makes one shot.
+func (s *Source) Next(ctx context.Context) (*Shot, error) {
+	w, at := s.Plan()
+	shot := &Shot{At: at, Webhook: w}
 	var err error
 	if shot.Request, err = encode(ctx, w, s.Target); err != nil {
 		return nil, err
