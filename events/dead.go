@@ -2,6 +2,8 @@ package events
 
 import (
 	"encoding/json"
+	"iter"
+	"strings"
 	"time"
 
 	"github.com/rollcall-events/rollcall/validation"
@@ -50,18 +52,39 @@ type DeadLetter struct {
 	Body        []byte         `json:"body,omitempty"` // base64 in JSON
 }
 
-// shortList is how much of each list Shortened keeps.
-const shortList = 20
+// shortList and shortText are how much of each list, and of a text in bytes, a shorter form keeps.
+const (
+	shortList = 20
+	shortText = 1 << 10
+)
+
+// Forms yields d whole and then in ever shorter forms, each with the same ID: for where a letter is larger than a message may
+// be. The second is without the ends of long lists and texts of ours, the last is Shortened.
+func (d DeadLetter) Forms() iter.Seq[DeadLetter] {
+	return func(yield func(DeadLetter) bool) {
+		_ = yield(d) && yield(d.trimmed()) && yield(d.Shortened())
+	}
+}
+
+// trimmed is d without the ends of a long detail and a long list of problems.
+func (d DeadLetter) trimmed() DeadLetter {
+	d = d.identified()
+	d.Problems = d.Problems[:min(len(d.Problems), shortList)]
+	if len(d.Detail) > shortText {
+		d.Detail = strings.ToValidUTF8(d.Detail[:shortText], "")
+	}
+	return d
+}
 
 // Shortened returns what can be kept of d, with the same ID, where d is larger than a message may be: all but what Twilio sent
 // and the ends of long lists. That is some kilobytes, whatever d holds.
 func (d DeadLetter) Shortened() DeadLetter {
-	d = d.identified()
+	d = d.trimmed()
 	if d.Detail != "" {
 		d.Detail += "; "
 	}
 	d.Detail += "what Twilio sent is not kept: with it the letter was larger than a message may be"
-	d.Body, d.Problems = nil, d.Problems[:min(len(d.Problems), shortList)]
+	d.Body = nil
 	if d.Event != nil {
 		e := *d.Event
 		e.Payload, e.Envelope = json.RawMessage("{}"), nil

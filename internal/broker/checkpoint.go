@@ -10,17 +10,16 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// checkpoint is how far a key has come, as the streams tell it.
+// checkpoint is how far a key has come, as ENRICHED tells it.
 type checkpoint struct {
-	fence    uint64 // the last sequence on the key in ENRICHED: what the next publish must still find there
-	enriched origin // of the last event on the key in ENRICHED
-	buried   origin // of the last event on the key in DEAD
-	masked   bool   // the last on the key in DEAD is ingest's, which never had an origin: ask for each event
-	floor    uint64 // what is on the key in QUEUE below this sequence is done; this process's own knowledge
+	fence  uint64 // the last sequence on the key in ENRICHED: what the next outcome must still find there
+	last   origin // of the event that this is the outcome of
+	unsent bool   // this is a burial, and its letter may not be in DEAD yet
+	floor  uint64 // what is on the key in QUEUE below this sequence is done; this process's own knowledge
 }
 
 // covers reports whether the event at o is done. Events of a key are finished in order, each published or buried.
-func (cp checkpoint) covers(o origin) bool { return cp.enriched.reaches(o) || cp.buried.reaches(o) }
+func (cp checkpoint) covers(o origin) bool { return cp.last.reaches(o) }
 
 // checkpoint returns what is known of key, from this process's memory or else from the streams. Memory can be behind, never ahead: another
 // process may have gone on, and the fence finds that out. A direct get may be answered by a replica that is behind: the same.
@@ -37,41 +36,14 @@ func (c *Conn) checkpoint(ctx context.Context, key string) (checkpoint, error) {
 }
 
 func (c *Conn) readCheckpoint(ctx context.Context, key string) (checkpoint, error) {
-	fence, enriched, err := c.last(ctx, enrichedStream, enrichedOn(key))
-	if err != nil {
-		return checkpoint{}, err
-	}
-	letter, buried, err := c.last(ctx, deadStream, deadOn(key))
-	if err != nil {
-		return checkpoint{}, err
-	}
-	return checkpoint{fence: fence, enriched: enriched, buried: buried, masked: letter != 0 && !buried.known()}, nil
-}
-
-// updateBuried asks DEAD again how far cp's key has come there. That another process has published on the key the fence finds
-// out; that one has buried it does not. What cp knew already stays known, although a replica that is behind answers.
-func (c *Conn) updateBuried(ctx context.Context, key string, cp *checkpoint) error {
-	letter, buried, err := c.last(ctx, deadStream, deadOn(key))
-	if err != nil {
-		return err
-	}
-	cp.masked = letter != 0 && !buried.known()
-	if buried.known() && !cp.buried.reaches(buried) {
-		cp.buried = buried
-	}
-	return nil
-}
-
-// last returns the sequence of the last message on subject and the origin that it carries, zeros for none.
-func (c *Conn) last(ctx context.Context, stream, subject string) (uint64, origin, error) {
-	m, err := c.getLast(ctx, stream, subject)
+	m, err := c.getLast(ctx, enrichedStream, outcomesOn(key))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return 0, origin{}, nil
+		return checkpoint{}, nil
 	}
 	if err != nil {
-		return 0, origin{}, err
+		return checkpoint{}, err
 	}
-	return m.Sequence, carriedOrigin(m.Header), nil
+	return checkpoint{fence: m.Sequence, last: carriedOrigin(m.Header), unsent: isBurial(m)}, nil
 }
 
 func (c *Conn) getLast(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {

@@ -54,26 +54,3 @@ func freePorts(t *testing.T, n int) (ports []int) {
 	return ports
 }
 
-// In a cluster the leader notes the id of a message before it decides on it, and keeps the note of one that is refused only
-// later: asking for a letter must not be such a message, or the letter could not be stored when its time comes.
-func TestAskingForALetterDoesNotStandInItsWay(t *testing.T) {
-	s := cluster(t)
-	c := dial(t, s, "test")
-	eventually(t, "the streams are declared", func() bool { return c.Provision(t.Context(), Topology{Partitions: 1, Replicas: 3}) == nil })
-	if err := c.PublishDead(t.Context(), letter(event(key(1), 99))); err != nil {
-		t.Fatal(err)
-	}
-	publish(t, c, event(key(1), 1))
-	task := work(t, c).take(t, 1)[0]
-	for range 3 {
-		if !head(t, task) {
-			t.Fatal("Head: got false, want true")
-		}
-	}
-	if err := task.Bury(t.Context(), letter(task.Event())); err != nil {
-		t.Fatalf("Bury: %v", err)
-	}
-	if got, want := messages(t, c, deadStream), uint64(2); got != want {
-		t.Errorf("DEAD: got %d letters, want %d", got, want)
-	}
-}

@@ -191,6 +191,14 @@ func (c *Conn) Close(ctx context.Context) error {
 	}
 }
 
+// connection reports whether the connection is up, and its number among those made so far. It has been up all the time from one call
+// to another if both say so of one number.
+func (c *Conn) connection() (number uint64, up bool) {
+	number = c.nc.Stats().Reconnects
+	up = c.nc.IsConnected()
+	return number, up && c.nc.Stats().Reconnects == number // else it may be up again, not still
+}
+
 // stream returns a handle of a stream, asking the server only once.
 func (c *Conn) stream(ctx context.Context, name string) (jetstream.Stream, error) {
 	c.mu.Lock()

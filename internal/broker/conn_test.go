@@ -281,7 +281,7 @@ func TestNothingIsLostWhenTheServerCrashes(t *testing.T) {
 		}
 		return messages(t, c, enrichedStream) == 3 && messages(t, c, queueStream) == 0
 	})
-	if got, want := ids(t, c, enrichedStream, enrichedOn(key(1))), []string{event(key(1), 1).ID, event(key(1), 2).ID}; !slices.Equal(got, want) {
+	if got, want := ids(t, c, enrichedStream, outcomesOn(key(1))), []string{event(key(1), 1).ID, event(key(1), 2).ID}; !slices.Equal(got, want) {
 		t.Errorf("ENRICHED on the key: got %v, want %v", got, want)
 	}
 }

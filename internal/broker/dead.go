@@ -70,7 +70,7 @@ func (c *Conn) DeadLetters(ctx context.Context, f DeadFilter) iter.Seq2[Buried, 
 				if m.Sequence > end {
 					return
 				}
-				if b := newBuried(m); !isTombstone(m) && f.chooses(b) && !yield(b, nil) {
+				if b := newBuried(m); f.chooses(b) && !yield(b, nil) {
 					return
 				}
 			}
@@ -88,7 +88,7 @@ func (c *Conn) DeadLetter(ctx context.Context, seq uint64) (Buried, error) {
 		return s.GetMsg(ctx, seq)
 	})
 	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound), err == nil && isTombstone(m):
+	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return Buried{}, ErrNoLetter
 	case err != nil:
 		return Buried{}, err

@@ -16,15 +16,14 @@ const (
 	lanesAtOnce = 32
 )
 
-// eachInOrder calls do for each of the letters: those of a key in order, those of several keys side by side. do is also given
-// the letter of the key that comes next, the zero one for none or when that is not known yet. done is told of each letter that do is
+// eachInOrder calls do for each of the letters: those of a key in order, those of several keys side by side. done is told of each letter that do is
 // through with, one at a time. The first error ends it, unless it is a *NotReplayableError, which done is told.
 func (*Conn) eachInOrder(ctx context.Context, letters iter.Seq2[Buried, error],
-	do func(ctx context.Context, b, next Buried) error, done func(Buried, error),
+	do func(ctx context.Context, b Buried) error, done func(Buried, error),
 ) error {
 	var mu sync.Mutex
-	each := func(ctx context.Context, b, next Buried) error {
-		err := do(ctx, b, next)
+	each := func(ctx context.Context, b Buried) error {
+		err := do(ctx, b)
 		if _, permanent := errors.AsType[*NotReplayableError](err); err != nil && !permanent {
 			return err
 		}
@@ -44,20 +43,16 @@ func (*Conn) eachInOrder(ctx context.Context, letters iter.Seq2[Buried, error],
 	return nil
 }
 
-func runLanes(ctx context.Context, lanes [][]Buried, do func(ctx context.Context, b, next Buried) error) error {
+func runLanes(ctx context.Context, lanes [][]Buried, do func(ctx context.Context, b Buried) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(lanesAtOnce)
 	for _, lane := range lanes {
 		group.Go(func() error {
-			for i, b := range lane {
+			for _, b := range lane {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				var next Buried
-				if i+1 < len(lane) {
-					next = lane[i+1]
-				}
-				if err := do(ctx, b, next); err != nil {
+				if err := do(ctx, b); err != nil {
 					return err
 				}
 			}

@@ -37,7 +37,7 @@ func (c *Conn) ReplayDead(ctx context.Context, letters iter.Seq2[Buried, error],
 	return c.eachInOrder(ctx, letters, c.replayLetter, done)
 }
 
-func (c *Conn) replayLetter(ctx context.Context, b, next Buried) error {
+func (c *Conn) replayLetter(ctx context.Context, b Buried) error {
 	e, err := b.Replay()
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (c *Conn) replayLetter(ctx context.Context, b, next Buried) error {
 	if err != nil {
 		return fmt.Errorf("replay letter %d: %w", b.Sequence, err)
 	}
-	return c.removeLetter(ctx, b, next, leave) // what it says is in RAW again
+	return c.removeLetter(ctx, b, leave) // what it says is in RAW again
 }
 
 // Replay returns what replaying the letter stores in RAW. The error is a *NotReplayableError.

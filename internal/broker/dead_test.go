@@ -273,27 +273,21 @@ func TestAReplayEndsThoughLettersDieAgain(t *testing.T) {
 	}
 }
 
-// What a removed letter told of its key is told by what is there after it: the event does not come again.
+// That an event is done is not for its letter to tell: without it the event does not come again.
 func TestARemovedLettersEventStaysDone(t *testing.T) {
 	s, c := provisioned(t, small)
 	buryAll(t, c, event(key(1), 1), event(key(1), 2), event(key(2), 1))
 	if err := c.PublishDead(t.Context(), letter(event(key(2), 9))); err != nil { // which hides the letter before it
 		t.Fatal(err)
 	}
-	removed := 0
+	all, removed := letters(t, dial(t, s, "reader"), DeadFilter{}), 0
 	for range 2 { // what is gone is no error
-		if err := c.RemoveDead(t.Context(), these(letters(t, dial(t, s, "reader"), DeadFilter{})...), func(Buried) { removed++ }); err != nil {
+		if err := c.RemoveDead(t.Context(), these(all...), func(Buried) { removed++ }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if removed != 4 {
-		t.Errorf("got %d removed, want 4", removed)
-	}
-	if got := letters(t, c, DeadFilter{}); len(got) != 0 {
-		t.Errorf("got %d letters, want none", len(got))
-	}
-	if got := messages(t, c, deadStream); got != 2 {
-		t.Errorf("got %d messages in DEAD, want one tombstone for each key", got)
+	if removed != 2*len(all) || len(all) != 4 {
+		t.Errorf("got %d letters and %d removed, want 4 letters twice", len(all), removed)
 	}
 	again := rebuiltQueue(t, s)
 	for _, task := range work(t, again).take(t, 3) {
@@ -301,6 +295,9 @@ func TestARemovedLettersEventStaysDone(t *testing.T) {
 			_, err := task.Head(t.Context())
 			return errors.Is(err, ErrDone)
 		})
+	}
+	if got := messages(t, c, deadStream); got != 0 {
+		t.Errorf("got %d messages in DEAD, want none", got)
 	}
 }
 
@@ -334,39 +331,6 @@ func rebuiltQueue(t *testing.T, s *Embedded) *Conn {
 		t.Fatal(err)
 	}
 	return c
-}
-
-func TestRemovingAnOlderLetterLeavesNoTombstone(t *testing.T) {
-	_, c := provisioned(t, small)
-	buryAll(t, c, event(key(1), 1), event(key(1), 2))
-	first := letters(t, c, DeadFilter{})[0]
-	if err := c.RemoveDead(t.Context(), these(first), func(Buried) {}); err != nil {
-		t.Fatal(err)
-	}
-	if got := messages(t, c, deadStream); got != 1 {
-		t.Errorf("got %d messages, want the later letter alone", got)
-	}
-	if err := c.RemoveDead(t.Context(), these(first), func(Buried) {}); err != nil {
-		t.Errorf("removed twice: got %v, want nil", err)
-	}
-}
-
-// A letter that is buried while a tombstone is stored stays the last on its key.
-func TestATombstoneIsFenced(t *testing.T) {
-	_, c := provisioned(t, small)
-	buryAll(t, c, event(key(1), 1))
-	b := letters(t, c, DeadFilter{})[0]
-	o := carriedOrigin(b.msg.Header)
-	if err := c.storeTombstone(t.Context(), key(1), o, b.Sequence+1); !errors.Is(err, ErrFenced) {
-		t.Errorf("got %v, want ErrFenced", err)
-	}
-	buryAll(t, c, event(key(1), 2))
-	if err := c.keepOrigin(t.Context(), b, o); err != nil {
-		t.Fatal(err)
-	}
-	if got := ids(t, c, deadStream, deadOn(key(1))); len(got) != 2 {
-		t.Errorf("got %v, want the letters alone: the later one tells enough", got)
-	}
 }
 
 func TestReplayKeepsTheTrace(t *testing.T) {

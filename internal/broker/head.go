@@ -7,10 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/rollcall-events/rollcall/events"
 )
 
 // Head reports whether this is the first event on its key that is not done yet. A task that
@@ -38,7 +35,7 @@ func (t *Task) isHead(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	if cp.covers(t.origin) {
-		return false, t.done(ctx)
+		return false, t.covered(ctx, cp)
 	}
 	first, err := t.firstUndone(ctx, cp)
 	switch {
@@ -46,19 +43,23 @@ func (t *Task) isHead(ctx context.Context) (bool, error) {
 		return false, err
 	case first == 0:
 		return false, t.missing(ctx)
-	case first != t.queue:
-		return false, nil
-	case cp.masked:
-		return t.unlessBuried(ctx)
 	}
-	return true, nil
+	return first == t.queue, nil
+}
+
+// covered ends a task whose event is done as far as cp knows.
+func (t *Task) covered(ctx context.Context, cp checkpoint) error {
+	if err := t.conn.settle(ctx, t.address.key, cp, t.origin); err != nil {
+		return err
+	}
+	return t.done(ctx)
 }
 
 // headWalk bounds how many messages that are done but not acknowledged yet one Head walks past.
 const headWalk = 64
 
 // firstUndone returns the sequence in QUEUE of the first message on the key that is not done, as far as cp knows: at most
-// the task's own; 0 when the task itself is not there.
+// the task's own; 0 when the task itself is not there. What it walks past is wholly done.
 func (t *Task) firstUndone(ctx context.Context, cp checkpoint) (uint64, error) {
 	from := cp.floor
 	if from > t.queue { // QUEUE was made anew
@@ -72,8 +73,12 @@ func (t *Task) firstUndone(ctx context.Context, cp checkpoint) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if m.Sequence == t.queue || !cp.covers(sourceOrigin(m.Header)) {
+		o := sourceOrigin(m.Header)
+		if m.Sequence == t.queue || !cp.covers(o) {
 			return m.Sequence, nil
+		}
+		if err := t.conn.settle(ctx, t.address.key, cp, o); err != nil {
+			return 0, err
 		}
 		from = m.Sequence + 1
 	}
@@ -151,30 +156,4 @@ func (c *Conn) queueHas(ctx context.Context, seq uint64) (bool, error) {
 		return false, fmt.Errorf("ask the leader of stream %s: an answer without a message", queueStream)
 	}
 	return true, nil
-}
-
-// errCodeRollup is the server's "rollup value invalid", or "not permitted".
-const errCodeRollup jetstream.ErrorCode = 10111
-
-// unlessBuried asks DEAD whether it remembers the task's letter, where the last letter on the key does not tell. It publishes what
-// the server either knows as a duplicate or must refuse, for it asks for a rollup of no kind that there is: nothing is stored.
-// Of the ways to be refused only this one is, on one server and in a cluster alike, looked at after the id and
-// before the id is noted. With another, either duplicates would go unseen, or the letter itself could not be stored later.
-func (t *Task) unlessBuried(ctx context.Context) (bool, error) {
-	m := nats.NewMsg(events.DeadLetter{Event: &t.event}.Subject())
-	m.Header.Set(jetstream.MsgRollup, "none")
-	var ack *jetstream.PubAck
-	err := t.conn.denials.do(ctx, publishing(m.Subject), func(ctx context.Context) (err error) {
-		ack, err = t.conn.js.PublishMsg(ctx, m, jetstream.WithMsgID(t.letterID()))
-		return err
-	})
-	switch {
-	case apiCode(err) == errCodeRollup:
-		return true, nil
-	case err != nil:
-		return false, fmt.Errorf("ask stream %s for a letter: %w", deadStream, err)
-	case ack.Duplicate:
-		return false, t.done(ctx)
-	}
-	return false, fmt.Errorf("ask stream %s for a letter: it was stored", deadStream)
 }

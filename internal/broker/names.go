@@ -23,6 +23,10 @@ const (
 	headerContentType = "Content-Type"
 )
 
+// stageBuried is the stage of a burial: the record in ENRICHED that an event became a dead letter. It is a stage of
+// the broker's own; what it stores is the letter, as it is stored in DEAD.
+const stageBuried events.Stage = "buried"
+
 // rawSubjects is every subject of RAW. It is as wide as what QUEUE takes from RAW, so that
 // nothing can be stored in RAW that never becomes work.
 const rawSubjects = "rollcall.raw.*.*.*.*"
@@ -59,6 +63,6 @@ func parseQueueSubject(subject string) (queueAddress, bool) {
 	}, true
 }
 
-// enrichedOn and deadOn are everything that was published for a key.
-func enrichedOn(key string) string { return events.Pattern(events.StageEnriched, "", "", "", key) }
-func deadOn(key string) string     { return events.Pattern(events.StageDead, "", "", "", key) }
+// outcomesOn is everything in ENRICHED on a key: its events and its burials. It is what an outcome is fenced by, always in this one
+// form: of two publishes under way at once a server in a cluster refuses the second where their filters are equal, character by character.
+func outcomesOn(key string) string { return events.Pattern("", "", "", "", key) }

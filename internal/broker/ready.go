@@ -35,7 +35,7 @@ func (c *Conn) ready(ctx context.Context) error {
 	case RoleIngest:
 		err = errors.Join(c.probe(ctx, "rollcall.raw"), c.probe(ctx, "rollcall.dead"))
 	case RoleEnricher:
-		err = errors.Join(c.probe(ctx, "rollcall.enriched"), c.probe(ctx, "rollcall.dead"), c.queueReady(ctx))
+		err = errors.Join(c.probe(ctx, "rollcall.enriched"), c.probe(ctx, "rollcall.buried"), c.probe(ctx, "rollcall.dead"), c.queueReady(ctx))
 	}
 	var denied *deniedError
 	if errors.As(err, &denied) {

@@ -84,7 +84,7 @@ func (t *Task) Publish(ctx context.Context, e events.Enriched) error {
 		return err
 	}
 	ack, err := t.conn.publish(ctx, events.StageEnriched, m, 0, jetstream.WithExpectStream(enrichedStream),
-		jetstream.WithExpectLastSequenceForSubject(cp.fence, enrichedOn(t.address.key)))
+		jetstream.WithExpectLastSequenceForSubject(cp.fence, outcomesOn(t.address.key)))
 	if err != nil {
 		t.forget()
 		return fmt.Errorf("publish to %s: %w", enrichedStream, err)
@@ -92,7 +92,7 @@ func (t *Task) Publish(ctx context.Context, e events.Enriched) error {
 	if !ack.Duplicate { // of an id that was published for another event of RAW: the key's last message has not moved
 		cp.fence = ack.Sequence
 	}
-	cp.enriched, cp.floor = t.origin, t.queue+1
+	cp.last, cp.unsent, cp.floor = t.origin, false, t.queue+1
 	t.conn.checkpoints.put(t.address.key, cp)
 	t.acknowledge(ctx)
 	return nil
@@ -119,60 +119,23 @@ func (t *Task) traced(ctx context.Context) context.Context {
 	return otel.GetTextMapPropagator().Extract(ctx, headerCarrier(t.msg.Headers()))
 }
 
-// Bury stores the letter in DEAD, then removes the task from QUEUE. The letter's Event is the task's where it has none.
-// Its errors are those of Publish, and Head must have said yes just the same. A letter that
-// is too large is stored without its Problems and Detail.
-func (t *Task) Bury(ctx context.Context, d events.DeadLetter) error {
-	t.conn.checkpoints.drop(t.address.key) // no fence tells here that another process has published the event
-	cp, err := t.claim(ctx)
-	if err != nil {
-		return err
-	}
-	if d.Event == nil {
-		d.Event = &t.event
-	}
-	if d.Event.Key() != t.address.key {
-		return errors.New("bury: the letter is not on the task's key")
-	}
-	err = t.storeLetter(ctx, d)
-	if isTooLarge(err) {
-		d.Problems, d.Detail = nil, ""
-		err = t.storeLetter(ctx, d)
-	}
-	if err != nil {
-		t.forget()
-		return fmt.Errorf("publish to %s: %w", deadStream, err)
-	}
-	cp.buried, cp.masked, cp.floor = t.origin, false, t.queue+1
-	t.conn.checkpoints.put(t.address.key, cp)
-	// Not acknowledged by the server: when it is lost, the task is delivered again and found to be done.
-	_ = t.msg.TermWithReason(string(d.Reason))
-	return nil
-}
-
-func (t *Task) storeLetter(ctx context.Context, d events.DeadLetter) error {
-	m, err := deadMessage(t.traced(ctx), d, t.letterID())
-	if err != nil {
-		return err
-	}
-	t.origin.write(m.Header)
-	_, err = t.conn.publish(ctx, events.StageDead, m, 0, jetstream.WithExpectStream(deadStream))
-	return err
-}
-
-// letterID is the same however often the task is delivered, or QUEUE made anew; and another one for
-// the same sequence of another RAW.
-func (t *Task) letterID() string {
-	return fmt.Sprintf("dead:%s:%d:%s", rawStream, t.origin.seq, t.origin.epoch)
-}
-
 // Extend keeps the task ours for another AckWait. It is ErrLapsed when it comes too late: then the task is to be forgotten.
+//
+// It does not wait for the server, so that it cannot tell whether a connection still carries what is written to it. Where there is
+// none, though, nothing is extended and nothing is kept to be sent later: by then the server may have given the task away.
 func (t *Task) Extend() error {
 	if err := t.lapsed(); err != nil {
 		return err
 	}
+	before, up := t.conn.connection()
+	if !up {
+		return fmt.Errorf("extend task: %w", nats.ErrDisconnected)
+	}
 	if err := t.msg.InProgress(); err != nil {
 		return fmt.Errorf("extend task: %w", err)
+	}
+	if after, up := t.conn.connection(); !up || after != before {
+		return fmt.Errorf("extend task: %w", nats.ErrDisconnected) // it may have been put by for the next connection
 	}
 	t.hold()
 	return nil
@@ -219,29 +182,13 @@ func (t *Task) claim(ctx context.Context) (checkpoint, error) {
 		return checkpoint{}, err
 	}
 	cp, err := t.conn.checkpoint(ctx, t.address.key)
-	if err == nil {
-		err = t.conn.updateBuried(ctx, t.address.key, &cp)
+	if err == nil && cp.covers(t.origin) {
+		err = t.covered(ctx, cp)
 	}
 	if err != nil {
 		t.forget()
-		return checkpoint{}, err
 	}
-	if cp.covers(t.origin) {
-		return checkpoint{}, t.done(ctx)
-	}
-	return cp, t.unlessMasked(ctx, cp)
-}
-
-// unlessMasked is nil where DEAD holds no letter of the task, also if another letter on its key hides it.
-func (t *Task) unlessMasked(ctx context.Context, cp checkpoint) error {
-	if !cp.masked {
-		return nil
-	}
-	_, err := t.unlessBuried(ctx)
-	if err != nil && !errors.Is(err, ErrDone) {
-		t.forget()
-	}
-	return err
+	return cp, err
 }
 
 // forget drops what this process believes, so that the streams are asked again.

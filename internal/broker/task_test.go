@@ -58,7 +58,7 @@ func TestEnrichedCarriesItsOriginAndTheTrace(t *testing.T) {
 		if err := task.Publish(t.Context(), enriched(task.Event())); err != nil {
 			t.Fatal(err)
 		}
-		m, err := c.getLast(t.Context(), enrichedStream, enrichedOn(task.address.key))
+		m, err := c.getLast(t.Context(), enrichedStream, outcomesOn(task.address.key))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func published(t *testing.T, task *Task) {
 		t.Fatal(err)
 	}
 	if _, err := task.conn.publish(t.Context(), events.StageEnriched, m, 0,
-		jetstream.WithExpectLastSequenceForSubject(cp.fence, enrichedOn(task.address.key))); err != nil {
+		jetstream.WithExpectLastSequenceForSubject(cp.fence, outcomesOn(task.address.key))); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -150,15 +150,14 @@ func TestDoneButNotAcknowledgedIsDone(t *testing.T) {
 		{"published", published},
 		{"buried", func(t *testing.T, task *Task) {
 			t.Helper()
-			if err := task.storeLetter(t.Context(), letter(task.Event())); err != nil {
-				t.Fatal(err)
-			}
+			buried(t, task)
+			sendLetter(t, task)
 		}},
+		{"buried, and its letter not stored", buried},
 		{"buried, then a letter of ingest on the same key", func(t *testing.T, task *Task) {
 			t.Helper()
-			if err := task.storeLetter(t.Context(), letter(task.Event())); err != nil {
-				t.Fatal(err)
-			}
+			buried(t, task)
+			sendLetter(t, task)
 			if err := task.conn.PublishDead(t.Context(), letter(event(key(1), 99))); err != nil {
 				t.Fatal(err)
 			}
@@ -290,7 +289,7 @@ func TestBury(t *testing.T) {
 	if !head(t, tasks[1]) {
 		t.Error("Head after the first was buried: got false, want true")
 	}
-	if got := ids(t, c, deadStream, deadOn(key(1))); len(got) != 1 || !strings.HasPrefix(got[0], "dead:ROLLCALL_RAW:1:") {
+	if got := ids(t, c, deadStream, ">"); len(got) != 1 || !strings.HasPrefix(got[0], "dead:ROLLCALL_RAW:1:") {
 		t.Errorf("DEAD: got %v, want one letter dead:ROLLCALL_RAW:1:…", got)
 	}
 	eventually(t, "the task is out of QUEUE", func() bool { return messages(t, c, queueStream) == 1 })
@@ -501,4 +500,69 @@ func TestLettersWithoutAnIDAreToldApart(t *testing.T) {
 	if got := messages(t, c, deadStream); got != 2 {
 		t.Errorf("DEAD: got %d letters, want 2", got)
 	}
+}
+
+// An extension that waits for the connection to come back has extended nothing.
+func TestNothingIsExtendedWhileDisconnected(t *testing.T) {
+	topology := small
+	topology.AckWait = time.Second
+	s := serve(t, EmbeddedConfig{})
+	if err := dial(t, s, "test").Provision(t.Context(), topology); err != nil {
+		t.Fatal(err)
+	}
+	way := &wire{server: s}
+	c := way.connect(t) // one that keeps what it cannot send, as the enricher's does
+	publish(t, c, event(key(1), 1))
+	w := work(t, c)
+	task := w.take(t, 1)[0]
+	before := *task.held.Load()
+	if err := task.Extend(); err != nil || !task.held.Load().After(before) {
+		t.Fatalf("Extend while connected: got %v, want the hold to be moved on", err)
+	}
+	before = *task.held.Load()
+	way.cut()
+	eventually(t, "the connection is lost", func() bool { return !c.nc.IsConnected() })
+	out := c.nc.Stats().OutMsgs
+	if err := task.Extend(); !errors.Is(err, nats.ErrDisconnected) {
+		t.Errorf("Extend while disconnected: got %v, want %v", err, nats.ErrDisconnected)
+	}
+	if got := *task.held.Load(); !got.Equal(before) {
+		t.Errorf("held until %s, want %s: nothing was extended", got, before)
+	}
+	if got := c.nc.Stats().OutMsgs; got != out {
+		t.Errorf("got %d messages kept for later, want none", got-out)
+	}
+	way.mend()
+	eventually(t, "it is connected again", c.nc.IsConnected)
+}
+
+// What is written just before the connection goes is sent by the next one, perhaps too late.
+func TestAnExtensionThatAReconnectOvertakesDoesNotCount(t *testing.T) {
+	_, c := provisioned(t, small)
+	publish(t, c, event(key(1), 1))
+	task := work(t, c).take(t, 1)[0]
+	before := *task.held.Load()
+	task.msg = reconnects{task.msg, func() {
+		if err := c.nc.ForceReconnect(); err != nil {
+			t.Error(err)
+		}
+		eventually(t, "it is connected again", func() bool { return c.nc.IsConnected() && c.nc.Stats().Reconnects > 0 })
+	}}
+	if err := task.Extend(); !errors.Is(err, nats.ErrDisconnected) {
+		t.Errorf("Extend: got %v, want %v", err, nats.ErrDisconnected)
+	}
+	if got := *task.held.Load(); !got.Equal(before) {
+		t.Errorf("held until %s, want %s: the extension may have come too late", got, before)
+	}
+}
+
+// reconnects is a message whose connection is made anew while it is extended.
+type reconnects struct {
+	jetstream.Msg
+	again func()
+}
+
+func (r reconnects) InProgress() error {
+	r.again()
+	return r.Msg.InProgress()
 }

@@ -15,8 +15,8 @@ type Topology struct {
 	Replicas    int           // default 1
 	RawAge      time.Duration // how long RAW keeps events: default 7 days
 	EnrichedAge time.Duration // default 7 days; at least RawAge
-	DeadAge     time.Duration // default 30 days; at least RawAge
-	Duplicates  time.Duration // how long an event ID is remembered: default 4 h 15 min, longer than Event Streams retries; at most RawAge
+	DeadAge     time.Duration // default 30 days
+	Duplicates  time.Duration // how long an event ID is remembered: default 4 h 15 min, longer than Event Streams retries; at most RawAge and DeadAge
 	AckWait     time.Duration // of the partitions' consumers: default 30 s
 }
 
@@ -27,8 +27,8 @@ func (t Topology) withDefaults() Topology {
 	t.Replicas = cmp.Or(t.Replicas, 1)
 	t.RawAge = cmp.Or(t.RawAge, 7*day)
 	t.EnrichedAge = cmp.Or(t.EnrichedAge, max(7*day, t.RawAge))
-	t.DeadAge = cmp.Or(t.DeadAge, max(30*day, t.RawAge))
-	t.Duplicates = cmp.Or(t.Duplicates, min(4*time.Hour+15*time.Minute, t.RawAge))
+	t.DeadAge = cmp.Or(t.DeadAge, 30*day)
+	t.Duplicates = cmp.Or(t.Duplicates, min(4*time.Hour+15*time.Minute, t.RawAge, t.DeadAge))
 	t.AckWait = cmp.Or(t.AckWait, 30*time.Second)
 	return t
 }
@@ -45,11 +45,11 @@ func (t Topology) Validate() error {
 	check(t.Partitions >= 1 && t.Partitions <= 256, "Partitions: must be 1 to 256")
 	check(t.Replicas == 1 || t.Replicas == 3 || t.Replicas == 5, "Replicas: must be 1, 3 or 5")
 	check(t.RawAge >= time.Second, "RawAge: must be at least 1s")
-	// What RAW still holds can come into QUEUE again (after a power cut, or when QUEUE is made anew). What ENRICHED and
-	// DEAD hold then tells that it is done already.
+	check(t.DeadAge >= time.Second, "DeadAge: must be at least 1s")
+	// What RAW still holds can come into QUEUE again (after a power cut, or when QUEUE is made anew). What ENRICHED
+	// holds then tells that it is done already.
 	check(t.EnrichedAge >= t.RawAge, "EnrichedAge: must be at least RawAge")
-	check(t.DeadAge >= t.RawAge, "DeadAge: must be at least RawAge")
-	check(t.Duplicates >= 100*time.Millisecond && t.Duplicates <= t.RawAge, "Duplicates: must be 100ms to RawAge")
+	check(t.Duplicates >= 100*time.Millisecond && t.Duplicates <= min(t.RawAge, t.DeadAge), "Duplicates: must be 100ms to RawAge, and at most DeadAge")
 	check(t.AckWait >= 100*time.Millisecond, "AckWait: must be at least 100ms")
 	return errors.Join(errs...)
 }
@@ -70,11 +70,11 @@ func (t Topology) streams() []jetstream.StreamConfig {
 
 // limits is what ENRICHED, DEAD and RAW have in common: age alone limits them, so that nothing is dropped
 // for lack of room. Where the disk is full the server refuses the publish, and the publisher knows.
-func (t Topology) limits(name, description, subjects string, age time.Duration) jetstream.StreamConfig {
+func (t Topology) limits(name, description string, age time.Duration, subjects ...string) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:              name,
 		Description:       description,
-		Subjects:          []string{subjects},
+		Subjects:          subjects,
 		Retention:         jetstream.LimitsPolicy,
 		Discard:           jetstream.DiscardNew,
 		MaxAge:            age,
@@ -91,15 +91,17 @@ func (t Topology) limits(name, description, subjects string, age time.Duration) 
 }
 
 func (t Topology) raw() jetstream.StreamConfig {
-	return t.limits(rawStream, "Every webhook as it was received: the record", rawSubjects, t.RawAge)
+	return t.limits(rawStream, "Every webhook as it was received: the record", t.RawAge, rawSubjects)
 }
 
+// enriched holds both outcomes of an event, so that one fence is over both: the product, and the burials.
 func (t Topology) enriched() jetstream.StreamConfig {
-	return t.limits(enrichedStream, "Every event with its participants: the product", "rollcall.enriched.>", t.EnrichedAge)
+	return t.limits(enrichedStream, "Every event with its participants: the product; and the burial of each that has none", t.EnrichedAge,
+		"rollcall.enriched.>", "rollcall.buried.>")
 }
 
 func (t Topology) dead() jetstream.StreamConfig {
-	return t.limits(deadStream, "What could not be done, with the reason", "rollcall.dead.>", t.DeadAge)
+	return t.limits(deadStream, "What could not be done, with the reason", t.DeadAge, "rollcall.dead.>")
 }
 
 // queue is what is not done yet. It has no subjects of its own, no limit, and forgets
@@ -108,8 +110,7 @@ func (t Topology) dead() jetstream.StreamConfig {
 // OptStartSeq matters: after a crash, a server that finds QUEUE empty and its notes on how far it came missing would
 // otherwise resume at the time of QUEUE's last message, and skip what RAW had stored before but QUEUE had not taken yet.
 func (t Topology) queue() jetstream.StreamConfig {
-	cfg := t.limits(queueStream, "Every raw event that is not done yet, by partition", "", 0)
-	cfg.Subjects = nil
+	cfg := t.limits(queueStream, "Every raw event that is not done yet, by partition", 0)
 	cfg.Retention = jetstream.WorkQueuePolicy
 	cfg.Duplicates = 0
 	cfg.Sources = []*jetstream.StreamSource{{

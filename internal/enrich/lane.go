@@ -37,8 +37,6 @@ type item struct {
 	suspects int                 // rounds in which an answer broke the API's page
 	failure  *participants.Error // of the last one that failed
 	letter   *events.DeadLetter  // set once nothing else can become of it
-
-	shortened bool // the letter, which was too large
 }
 
 func newLane(p *Pipeline, key string) *lane {

@@ -95,9 +95,6 @@ func (l *lane) bury(ctx context.Context, it *item) {
 		l.finish(it, outcome(it.letter.Reason))
 	case isDone(err):
 		l.finish(it, outcomeForgotten)
-	case isTooLarge(err) && !it.shortened:
-		it.shortened = true
-		*it.letter = it.letter.Shortened()
 	default:
 		l.missed(err, "bury")
 	}

@@ -1,0 +1,146 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rollcall-events/rollcall/events"
+)
+
+// An event is buried in two steps. Its burial, which is its whole letter, is stored in ENRICHED under the fence that its publication would be
+// under: so there is one or the other, whoever tries what, and however late. Then the letter is stored in DEAD.
+//
+// Where a process dies in between, the event is still in QUEUE, and whoever comes by it there takes the second step: the next to be given the
+// task, or one that has a later task on the key and walks past. So nothing is stored on the key after a burial before
+// its letter is in DEAD, and what is no longer in QUEUE has its letter.
+
+// Bury ends the task with a letter in DEAD, in place of a publication; its errors are those of Publish, and Head must have said
+// yes just the same. The letter's Event is the task's where it has none. A letter that is too large is stored in
+// a shorter form.
+func (t *Task) Bury(ctx context.Context, d events.DeadLetter) error {
+	cp, err := t.claim(ctx)
+	if err != nil {
+		return err
+	}
+	if d.Event == nil {
+		d.Event = &t.event
+	}
+	if d.Event.Key() != t.address.key {
+		return errors.New("bury: the letter is not on the task's key")
+	}
+	burial, ack, err := t.storeBurial(ctx, d, cp.fence)
+	if err == nil {
+		err = t.conn.storeLetter(ctx, letterOf(burial))
+	}
+	if err != nil {
+		t.forget()
+		return fmt.Errorf("bury: %w", err)
+	}
+	if !ack.Duplicate {
+		cp.fence = ack.Sequence
+	}
+	cp.last, cp.unsent, cp.floor = t.origin, false, t.queue+1
+	t.conn.checkpoints.put(t.address.key, cp)
+	// Not acknowledged by the server: when it is lost, the task is delivered again and found to be done.
+	_ = t.msg.TermWithReason(string(d.Reason))
+	return nil
+}
+
+// storeBurial stores d, whole or in the longest of its shorter forms that NATS takes.
+func (t *Task) storeBurial(ctx context.Context, d events.DeadLetter, fence uint64) (m *nats.Msg, ack *jetstream.PubAck, err error) {
+	for form := range d.Forms() {
+		if m, err = t.burialMessage(ctx, form); err != nil {
+			return nil, nil, err
+		}
+		ack, err = t.conn.publish(ctx, stageBuried, m, 0, jetstream.WithExpectStream(enrichedStream),
+			jetstream.WithExpectLastSequenceForSubject(fence, outcomesOn(t.address.key)))
+		if !isTooLarge(err) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("publish to %s: %w", enrichedStream, err)
+	}
+	return m, ack, nil
+}
+
+func (t *Task) burialMessage(ctx context.Context, d events.DeadLetter) (*nats.Msg, error) {
+	m, err := deadMessage(t.traced(ctx), d, t.letterID())
+	if err != nil {
+		return nil, err
+	}
+	m.Subject = d.Event.Subject(stageBuried)
+	t.origin.write(m.Header)
+	return m, nil
+}
+
+// letterID is the same however often the task is delivered, or QUEUE made anew; and another one for
+// the same sequence of another RAW.
+func (t *Task) letterID() string {
+	return fmt.Sprintf("dead:%s:%d:%s", rawStream, t.origin.seq, t.origin.epoch)
+}
+
+const (
+	buriedPrefix = "rollcall." + string(stageBuried) + "."
+	deadPrefix   = "rollcall." + string(events.StageDead) + "."
+)
+
+func isBurial(m *jetstream.RawStreamMsg) bool { return strings.HasPrefix(m.Subject, buriedPrefix) }
+
+// letterOf is the message of DEAD that a burial stands for: the same bytes under the same id.
+func letterOf(burial *nats.Msg) *nats.Msg {
+	return &nats.Msg{Subject: deadPrefix + strings.TrimPrefix(burial.Subject, buriedPrefix), Header: ownHeaders(burial.Header), Data: burial.Data}
+}
+
+// storeLetter stores a letter in DEAD, at most once within the topology's Duplicates.
+func (c *Conn) storeLetter(ctx context.Context, letter *nats.Msg) error {
+	if _, err := c.publish(ctx, events.StageDead, letter, 0, jetstream.WithExpectStream(deadStream)); err != nil {
+		return fmt.Errorf("publish to %s: %w", deadStream, err)
+	}
+	return nil
+}
+
+// settle makes sure that the event at o, which cp covers and which is still in QUEUE, is wholly done: that its letter is in DEAD, if it was
+// buried. Only the last outcome on a key can be a burial without its letter. The error is ErrFenced where cp is not what ENRICHED says, or where a
+// replica answers that is behind.
+func (c *Conn) settle(ctx context.Context, key string, cp checkpoint, o origin) error {
+	if !cp.unsent || cp.last != o {
+		return nil
+	}
+	m, err := c.getLast(ctx, enrichedStream, outcomesOn(key))
+	if err != nil {
+		return err
+	}
+	if m.Sequence != cp.fence {
+		return fmt.Errorf("read a burial: %w", ErrFenced)
+	}
+	letter := letterOf(&nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data})
+	there, err := c.hasLetter(ctx, letter)
+	if err == nil && !there {
+		err = c.storeLetter(ctx, letter)
+	}
+	if err != nil {
+		return err
+	}
+	cp.unsent = false
+	c.checkpoints.put(key, cp)
+	return nil
+}
+
+// hasLetter reports whether letter is the last in DEAD on its subject: a letter of which the task was not acknowledged for so long that its id is
+// forgotten, usually. Where another hides it, or a replica answers that is behind, only its id keeps it from being stored again.
+func (c *Conn) hasLetter(ctx context.Context, letter *nats.Msg) (bool, error) {
+	m, err := c.getLast(ctx, deadStream, letter.Subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return m.Header.Get(jetstream.MsgIDHeader) == letter.Header.Get(jetstream.MsgIDHeader), nil
+}
