@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 
@@ -185,6 +187,31 @@ func TestAShortenedLetterIsShort(t *testing.T) {
 	}
 	if len(e.Payload) < len(much) || len(e.Refs.ParticipantIDs) != len(ids) {
 		t.Error("got the event itself changed, want it left alone")
+	}
+}
+
+// Each form is shorter than the one before it, and what Twilio sent is what goes last.
+func TestTheFormsOfALetter(t *testing.T) {
+	e := parseOne(t, formDelivery(events.FeedConversations, messageAdded().Encode()))
+	d := events.DeadLetter{
+		Reason: events.ReasonInvalid, FailedAt: received, Event: &e,
+		Problems: slices.Repeat(validation.Problems{{Field: "message_sid", Rule: "required"}}, 1000), Detail: strings.Repeat("é", 10_000),
+	}
+	var sizes []int
+	var payloads []bool
+	for form := range d.Forms() {
+		b, err := events.EncodeDead(form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := events.DecodeDead(b)
+		if err != nil || got.ID != e.ID || got.Reason != d.Reason || !utf8.ValidString(got.Detail) {
+			t.Errorf("form %d: got %+v, %v, want the same letter", len(sizes), got, err)
+		}
+		sizes, payloads = append(sizes, len(b)), append(payloads, len(got.Event.Payload) == len(e.Payload))
+	}
+	if len(sizes) != 3 || sizes[1] > 8<<10 || sizes[2] >= sizes[1] || !slices.Equal(payloads, []bool{true, true, false}) {
+		t.Errorf("got forms of %v bytes, with the payload %v, want three, the second of some kilobytes, with it but for the last", sizes, payloads)
 	}
 }
 

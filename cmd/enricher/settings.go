@@ -121,8 +121,8 @@ type Streams struct {
 	Replicas    int           `group:"streams" default:"1" help:"Servers that keep each stream: 1, 3 or 5."`
 	RawAge      time.Duration `group:"streams" default:"168h" help:"How long raw events are kept."`
 	EnrichedAge time.Duration `group:"streams" placeholder:"DURATION" help:"How long enriched events are kept, at least ROLLCALL_RAW_AGE: 168h or that, unless given."`
-	DeadAge     time.Duration `group:"streams" placeholder:"DURATION" help:"How long dead letters are kept, at least ROLLCALL_RAW_AGE: 720h or that, unless given."`
-	Duplicates  time.Duration `name:"duplicate-window" group:"streams" placeholder:"DURATION" help:"How long an event's id is remembered, at most ROLLCALL_RAW_AGE: 4h15m or that, unless given. Event Streams tries again for 4 h."`
+	DeadAge     time.Duration `group:"streams" default:"720h" help:"How long dead letters are kept."`
+	Duplicates  time.Duration `name:"duplicate-window" group:"streams" placeholder:"DURATION" help:"How long an event's id is remembered, at most ROLLCALL_RAW_AGE and ROLLCALL_DEAD_AGE: 4h15m or the lower of these, unless given. Event Streams tries again for 4 h."`
 	AckWait     time.Duration `group:"streams" default:"30s" help:"How long after the last sign of life of an enricher its events go to another."`
 }
 
@@ -141,7 +141,7 @@ func (s *Streams) Check() (ps settings.Problems) {
 	}
 	for _, err := range each(s.topology().Validate()) {
 		field, rule, _ := strings.Cut(err.Error(), ": ") // "each problem by the field's name"
-		ps.Add(variables[field], "cannot be used", strings.ReplaceAll(rule, "RawAge", variables["RawAge"]))
+		ps.Add(variables[field], "cannot be used", strings.NewReplacer("RawAge", variables["RawAge"], "DeadAge", variables["DeadAge"]).Replace(rule))
 	}
 	return ps
 }

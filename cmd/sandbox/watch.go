@@ -123,11 +123,12 @@ func watch(ctx context.Context, conn *nats.Conn, policy jetstream.DeliverPolicy,
 func (w *watcher) follow(
 	ctx context.Context, js jetstream.JetStream, policy jetstream.DeliverPolicy, stage events.Stage,
 ) (jetstream.ConsumeContext, error) {
-	stream, err := js.StreamNameBySubject(ctx, everything(stage))
+	subjects := everything(stage) // a stage is not all of its stream
+	stream, err := js.StreamNameBySubject(ctx, subjects)
 	if err != nil {
 		return nil, fmt.Errorf("find the stream of %s events: %w", stage, err)
 	}
-	consumer, err := js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{DeliverPolicy: policy})
+	consumer, err := js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subjects}, DeliverPolicy: policy})
 	if err != nil {
 		return nil, fmt.Errorf("follow %s events: %w", stage, err)
 	}

@@ -179,7 +179,11 @@ func TestOfTwoOutcomesUnderWayAtOnceOneIsStored(t *testing.T) {
 		var acks []jetstream.PubAckFuture
 		for i := range n {
 			e := event(key(i), 1)
-			for _, stage := range []events.Stage{events.StageEnriched, stageBuried} {
+			stages := []events.Stage{events.StageEnriched, stageBuried}
+			if i%2 == 1 {
+				slices.Reverse(stages)
+			}
+			for _, stage := range stages {
 				ack, err := c.js.PublishMsgAsync(&nats.Msg{Subject: e.Subject(stage)}, jetstream.WithExpectLastSequenceForSubject(0, outcomesOn(e.Key())))
 				if err != nil {
 					t.Fatal(err)

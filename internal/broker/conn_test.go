@@ -212,11 +212,17 @@ func TestProvisionRefusesDrift(t *testing.T) {
 }
 
 func TestTopologyNamesEveryProblem(t *testing.T) {
-	err := Topology{Partitions: 500, Replicas: 2, RawAge: time.Hour, EnrichedAge: time.Minute, DeadAge: time.Minute, Duplicates: 2 * time.Hour, AckWait: 1}.Validate()
+	err := Topology{Partitions: 500, Replicas: 2, RawAge: time.Hour, EnrichedAge: time.Minute, DeadAge: time.Millisecond, Duplicates: 2 * time.Hour, AckWait: 1}.Validate()
 	for _, field := range []string{"Partitions", "Replicas", "EnrichedAge", "DeadAge", "Duplicates", "AckWait"} {
-		if err == nil || !strings.Contains(err.Error(), field) {
+		if err == nil || !strings.Contains(err.Error(), field+":") {
 			t.Errorf("got %v, want it to name %s", err, field)
 		}
+	}
+	if err := (Topology{DeadAge: time.Minute, Duplicates: time.Hour}).Validate(); err == nil || !strings.Contains(err.Error(), "Duplicates") {
+		t.Errorf("ids remembered for longer than DEAD keeps letters: got %v, want Duplicates named, for no server takes that", err)
+	}
+	if err := (Topology{DeadAge: time.Minute}).Validate(); err != nil {
+		t.Errorf("letters kept for less long than RAW: got %v, want nil", err)
 	}
 	if err := (Topology{RawAge: 30 * day}).Validate(); err != nil {
 		t.Errorf("a longer RawAge alone: got %v, want the other ages to follow", err)

@@ -35,7 +35,7 @@ func (t Topology) memberTTL() time.Duration {
 
 // members is the bucket. It is as a client of NATS would make one.
 func (t Topology) members() jetstream.StreamConfig {
-	cfg := t.limits(membersStream, "The enrichers that there are: for speed, not for order", membersPrefix+">", t.memberTTL())
+	cfg := t.limits(membersStream, "The enrichers that there are: for speed, not for order", t.memberTTL(), membersPrefix+">")
 	cfg.MaxMsgsPerSubject = 1
 	cfg.AllowRollup = true
 	cfg.DenyDelete = true

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,8 +86,9 @@ func TestEachUserCanDoItsWorkAndNoMore(t *testing.T) {
 		t.Errorf("ENRICHED after the probes: got %d messages, want 0", got)
 	}
 
-	publish(t, ingest, event(key(1), 1), event(key(1), 2))
-	tasks := work(t, enricher).take(t, 2)
+	publish(t, ingest, event(key(1), 1), event(key(1), 2), event(key(2), 1))
+	tasks := work(t, enricher).take(t, 3)
+	slices.SortFunc(tasks, func(a, b *Task) int { return int(a.Sequence()) - int(b.Sequence()) })
 	if got := known(enricher); got != 1 {
 		t.Errorf("got %d members, want the enricher itself", got)
 	}
@@ -99,9 +101,13 @@ func TestEachUserCanDoItsWorkAndNoMore(t *testing.T) {
 	if err := ingest.PublishDead(t.Context(), letter(event(key(1), 9))); err != nil {
 		t.Errorf("PublishDead: %v", err)
 	}
-	enricher.checkpoints.drop(key(1)) // so that DEAD is asked about a letter of ingest
 	if err := tasks[1].Bury(t.Context(), letter(tasks[1].Event())); err != nil {
 		t.Errorf("Bury: %v", err)
+	}
+	buried(t, tasks[2])
+	tasks[2].forget()
+	if _, err := tasks[2].Head(t.Context()); !errors.Is(err, ErrDone) {
+		t.Errorf("Head of what was buried by one that died: got %v, want %v", err, ErrDone)
 	}
 	eventually(t, "QUEUE is empty", func() bool { return messages(t, enricher, queueStream) == 0 })
 	if ok, err := enricher.queueHas(t.Context(), tasks[0].queue); ok || err != nil {
@@ -120,10 +126,10 @@ func TestEachUserCanDoItsWorkAndNoMore(t *testing.T) {
 // forbidden tries what each user must not do.
 func forbidden(t *testing.T, s *Embedded) {
 	t.Helper()
-	raw, enriched := event(key(5), 1).Subject(events.StageRaw), event(key(5), 1).Subject(events.StageEnriched)
+	raw, enriched, buried := event(key(5), 1).Subject(events.StageRaw), event(key(5), 1).Subject(events.StageEnriched), event(key(5), 1).Subject(stageBuried)
 	for user, subjects := range map[string][]string{
 		"ingest": {
-			enriched, "rollcall.queue.0.a.b.c.d", "$JS.API.STREAM.INFO.ROLLCALL_RAW", "$JS.API.DIRECT.GET.ROLLCALL_RAW",
+			enriched, buried, "rollcall.queue.0.a.b.c.d", "$JS.API.STREAM.INFO.ROLLCALL_RAW", "$JS.API.DIRECT.GET.ROLLCALL_RAW",
 			"$JS.API.STREAM.MSG.GET.ROLLCALL_RAW", "$JS.API.CONSUMER.CREATE.ROLLCALL_RAW", "$JS.API.STREAM.DELETE.ROLLCALL_RAW",
 			"$KV.ROLLCALL_MEMBERS.x",
 		},
@@ -131,14 +137,21 @@ func forbidden(t *testing.T, s *Embedded) {
 			raw, "$JS.API.STREAM.DELETE.ROLLCALL_QUEUE", "$JS.API.STREAM.PURGE.ROLLCALL_QUEUE", "$JS.API.STREAM.UPDATE.ROLLCALL_QUEUE",
 			"$JS.API.CONSUMER.DELETE.ROLLCALL_QUEUE.enricher-0", "$JS.API.STREAM.MSG.DELETE.ROLLCALL_QUEUE", "$JS.API.STREAM.CREATE.OTHER",
 			"$JS.API.CONSUMER.CREATE.KV_ROLLCALL_MEMBERS", "$JS.API.STREAM.PURGE.KV_ROLLCALL_MEMBERS", "$JS.API.STREAM.DELETE.KV_ROLLCALL_MEMBERS",
+			"$JS.API.STREAM.MSG.DELETE.ROLLCALL_ENRICHED", "$JS.API.DIRECT.GET.ROLLCALL_ENRICHED",
 		},
-		"provisioner": {raw, enriched, "$JS.API.STREAM.DELETE.ROLLCALL_RAW", "$JS.API.STREAM.UPDATE.ROLLCALL_RAW", "$JS.API.STREAM.PURGE.ROLLCALL_RAW", "$JS.API.STREAM.CREATE.OTHER", "$KV.ROLLCALL_MEMBERS.x"},
+		"provisioner": {
+			raw, enriched, buried, "$JS.API.STREAM.DELETE.ROLLCALL_RAW", "$JS.API.STREAM.UPDATE.ROLLCALL_RAW", "$JS.API.STREAM.PURGE.ROLLCALL_RAW", "$JS.API.STREAM.CREATE.OTHER",
+			"$KV.ROLLCALL_MEMBERS.x",
+		},
 		"operator": {
-			enriched, letter(event(key(5), 1)).Subject(), "rollcall.queue.0.a.b.c.d", "$JS.API.STREAM.DELETE.ROLLCALL_DEAD", "$JS.API.STREAM.PURGE.ROLLCALL_DEAD",
+			enriched, buried, letter(event(key(5), 1)).Subject(), "rollcall.dead.tombstone.letter.removed.x", "rollcall.queue.0.a.b.c.d", "$JS.API.STREAM.DELETE.ROLLCALL_DEAD", "$JS.API.STREAM.PURGE.ROLLCALL_DEAD",
 			"$JS.API.STREAM.UPDATE.ROLLCALL_DEAD", "$JS.API.STREAM.MSG.DELETE.ROLLCALL_RAW", "$JS.API.STREAM.MSG.DELETE.ROLLCALL_ENRICHED", "$JS.API.DIRECT.GET.ROLLCALL_RAW",
 			"$JS.API.DIRECT.GET.ROLLCALL_ENRICHED", "$JS.API.CONSUMER.CREATE.ROLLCALL_DEAD", "$JS.API.CONSUMER.CREATE.ROLLCALL_RAW",
 		},
-		"consumer": {raw, enriched, "$JS.API.STREAM.DELETE.ROLLCALL_ENRICHED", "$JS.API.STREAM.PURGE.ROLLCALL_ENRICHED", "$JS.API.STREAM.MSG.DELETE.ROLLCALL_ENRICHED", "$KV.ROLLCALL_MEMBERS.x"},
+		"consumer": {
+			raw, enriched, buried, "$JS.API.STREAM.DELETE.ROLLCALL_ENRICHED", "$JS.API.STREAM.PURGE.ROLLCALL_ENRICHED", "$JS.API.STREAM.MSG.DELETE.ROLLCALL_ENRICHED",
+			"$KV.ROLLCALL_MEMBERS.x",
+		},
 	} {
 		c := as(t, s, user, "")
 		for _, subject := range subjects {
@@ -168,13 +181,13 @@ func forbidden(t *testing.T, s *Embedded) {
 	}
 }
 
-// operate looks after the letters of TestEachUserCanDoItsWorkAndNoMore: one of an enricher, one of ingest.
+// operate looks after the letters of TestEachUserCanDoItsWorkAndNoMore: one of ingest, two of an enricher.
 func operate(t *testing.T, s *Embedded) {
 	t.Helper()
 	c := as(t, s, "operator", "")
 	all := letters(t, c, DeadFilter{})
-	if len(all) != 2 {
-		t.Fatalf("got %d letters, want 2", len(all))
+	if len(all) != 3 {
+		t.Fatalf("got %d letters, want 3", len(all))
 	}
 	if b, err := c.DeadLetter(t.Context(), all[0].Sequence); err != nil || b.Letter.ID != all[0].Letter.ID {
 		t.Errorf("DeadLetter: got %+v, %v, want %+v", b, err, all[0])
@@ -186,7 +199,7 @@ func operate(t *testing.T, s *Embedded) {
 	}); err != nil {
 		t.Errorf("ReplayDead: %v", err)
 	}
-	if err := c.RemoveDead(t.Context(), these(all[1]), func(Buried) {}); err != nil {
+	if err := c.RemoveDead(t.Context(), these(all[1:]...), func(Buried) {}); err != nil {
 		t.Errorf("RemoveDead: %v", err)
 	}
 	if left := letters(t, c, DeadFilter{}); len(left) != 0 {

@@ -313,6 +313,31 @@ func TestTooLarge(t *testing.T) {
 	if err := task.Bury(t.Context(), d); err != nil {
 		t.Errorf("Bury with too long a detail: got %v, want nil", err)
 	}
+	wantBuriedOnce(t, c, task.Event())
+}
+
+// A letter is kept whole where that can be, then with what Twilio sent, then without.
+func TestALetterIsShortenedNoMoreThanItMustBe(t *testing.T) {
+	_, c := provisioned(t, small)
+	publish(t, c, event(key(1), 1), event(key(1), 2))
+	tasks := work(t, c).take(t, 2)
+	for i, payload := range []int{maxPayload / 2, 2 * maxPayload} {
+		d := letter(tasks[i].Event())
+		large := *d.Event
+		large.Payload = []byte(`{"Body":"` + strings.Repeat("x", payload) + `"}`)
+		d.Event, d.Detail = &large, strings.Repeat("y", maxPayload)
+		if err := tasks[i].Bury(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		got := letters(t, c, DeadFilter{})[i]
+		if kept := len(got.Letter.Event.Payload) == len(large.Payload); got.Err != nil || kept != (i == 0) || got.Letter.ID != d.Event.ID {
+			t.Errorf("payload of %d bytes: got it kept %v, %v, want %v", payload, kept, got.Err, i == 0)
+		}
+		burial, err := c.getLast(t.Context(), enrichedStream, outcomesOn(key(1)))
+		if err != nil || !isBurial(burial) || string(burial.Data) != string(got.Data) {
+			t.Errorf("payload of %d bytes: got a burial of %d bytes, %v, want the letter's own %d", payload, len(burial.Data), err, len(got.Data))
+		}
+	}
 }
 
 func TestARawMadeAnewIsNotTakenForTheOldOne(t *testing.T) {

@@ -56,8 +56,8 @@ func observe(t *testing.T, url string) *observer {
 	t.Helper()
 	js := connect(t, url, "consumer")
 	o := &observer{seen: make(chan outcome, 1024), outcomes: map[string]outcome{}}
-	for _, stream := range []string{"ROLLCALL_ENRICHED", "ROLLCALL_DEAD"} {
-		consumer, err := js.OrderedConsumer(t.Context(), stream, jetstream.OrderedConsumerConfig{})
+	for stream, subjects := range map[string]string{"ROLLCALL_ENRICHED": "rollcall.enriched.>", "ROLLCALL_DEAD": "rollcall.dead.>"} {
+		consumer, err := js.OrderedConsumer(t.Context(), stream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subjects}})
 		if err != nil {
 			t.Fatalf("follow %s: %v", stream, err)
 		}
