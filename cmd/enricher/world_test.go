@@ -273,7 +273,15 @@ func (w *world) awaitStored(n uint64) {
 		if err != nil {
 			return 0
 		}
-		return s.CachedInfo().State.Msgs
+		info, err := s.Info(w.t.Context(), jetstream.WithSubjectFilter("rollcall.enriched.>")) // beside these it holds burials
+		if err != nil {
+			return 0
+		}
+		sum := uint64(0)
+		for _, n := range info.State.Subjects {
+			sum += n
+		}
+		return sum
 	}
 	await(w.t, fmt.Sprintf("%d stored events", n), func() bool { return stored() >= n })
 	if got := stored(); got != n {

@@ -53,4 +53,3 @@ func freePorts(t *testing.T, n int) (ports []int) {
 	}
 	return ports
 }
-

@@ -16,6 +16,7 @@ import (
 	"github.com/rollcall-events/rollcall/internal/broker"
 	"github.com/rollcall-events/rollcall/internal/enrich"
 	"github.com/rollcall-events/rollcall/internal/ingest"
+	"github.com/rollcall-events/rollcall/internal/sandbox"
 )
 
 // The tests of this file are tests of the ledger: each takes one guard away, on the near side of the broker, and the ledger
@@ -166,21 +167,21 @@ func dyingWorker(t *testing.T, l *link) (stop func(), taken *atomic.Int64) {
 	return stop, taken
 }
 
-// late has asked for its head and its checkpoint, then sleeps until another has published the event and the stream
-// has forgotten its id, and publishes: fenced, or not.
+// late has asked for its head and its checkpoint, then sleeps until another has come to an end with the event and the stream
+// has forgotten its id, and publishes: fenced by what is on some subjects of its key, or not at all.
 type late struct {
 	unguarded
-	fenced bool
+	fence  string // "" for none
 	result chan error
 }
 
 func (l late) Publish(ctx context.Context, e events.Enriched) error {
-	fence := l.last(ctx)
-	must(l.r.t, "another has published it", func() bool { return l.last(ctx) > fence })
+	fence, before := l.last(ctx, l.fence), l.last(ctx, bothOutcomes(l.Event()))
+	must(l.r.t, "another has come to an end with it", func() bool { return l.last(ctx, bothOutcomes(l.Event())) > before })
 	err := error(nil)
 	must(l.r.t, "the stream has forgotten the id", func() bool {
 		var ack *jetstream.PubAck
-		if l.fenced {
+		if l.fence != "" {
 			ack, err = l.storeFenced(ctx, e, fence)
 		} else {
 			ack, err = l.store(ctx, e)
@@ -191,21 +192,23 @@ func (l late) Publish(ctx context.Context, e events.Enriched) error {
 	return err
 }
 
-// last is the last sequence of the key in ENRICHED.
-func (l late) last(ctx context.Context) uint64 {
+// last is the last sequence on subjects in ENRICHED.
+func (l late) last(ctx context.Context, subjects string) uint64 {
 	s, err := l.r.js.Stream(ctx, "ROLLCALL_ENRICHED")
-	if err != nil {
+	if err != nil || subjects == "" {
 		return 0
 	}
-	m, err := s.GetLastMsgForSubject(ctx, l.subjects())
+	m, err := s.GetLastMsgForSubject(ctx, subjects)
 	if err != nil {
 		return 0
 	}
 	return m.Sequence
 }
 
-func (l late) subjects() string {
-	return events.Pattern(events.StageEnriched, "", "", "", l.Event().Key())
+// bothOutcomes are the subjects of what was enriched and what was buried on e's key; enrichedAlone are of the first alone.
+func bothOutcomes(e events.Event) string { return events.Pattern("", "", "", "", e.Key()) }
+func enrichedAlone(e events.Event) string {
+	return events.Pattern(events.StageEnriched, "", "", "", e.Key())
 }
 
 func (l late) storeFenced(ctx context.Context, e events.Enriched, fence uint64) (*jetstream.PubAck, error) {
@@ -214,34 +217,57 @@ func (l late) storeFenced(ctx context.Context, e events.Enriched, fence uint64) 
 		return nil, err
 	}
 	m := &nats.Msg{Subject: e.Subject(events.StageEnriched), Data: data}
-	return l.r.js.PublishMsg(ctx, m, jetstream.WithMsgID(e.ID), jetstream.WithExpectLastSequenceForSubject(fence, l.subjects()))
+	return l.r.js.PublishMsg(ctx, m, jetstream.WithMsgID(e.ID), jetstream.WithExpectLastSequenceForSubject(fence, l.fence))
 }
 
 func TestLedgerTellsOfNoFence(t *testing.T) {
-	for _, broken := range []bool{false, true} {
-		t.Run(fmt.Sprintf("broken=%v", broken), func(t *testing.T) {
-			r, c, _ := quiet(t, broker.Topology{Partitions: 1, AckWait: time.Second, Duplicates: 100 * time.Millisecond})
+	for _, c := range []struct {
+		name   string
+		fence  func(events.Event) string // nil for none
+		buried bool                      // by the other, for the conversation is gone
+		broken bool
+	}{
+		{"a fence", bothOutcomes, false, false},
+		{"no fence", nil, false, true},
+		{"a fence over burials", bothOutcomes, true, false},
+		{"a fence over what is enriched alone", enrichedAlone, true, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, crowd, _ := quiet(t, broker.Topology{Partitions: 1, AckWait: time.Second, Duplicates: 100 * time.Millisecond})
 			result := make(chan error, 1)
 			var once sync.Once
 			first := newLink(t, r.cluster.address)
 			sleeper := r.startEnricher(t, first, func(task enrich.Task) (t enrich.Task) {
 				t = task
-				once.Do(func() { t = late{unguarded{task, r}, !broken, result} })
+				once.Do(func() {
+					l := late{unguarded: unguarded{task, r}, result: result}
+					if c.fence != nil {
+						l.fence = c.fence(task.Event())
+					}
+					t = l
+				})
 				return t
 			})
-			c.say(1)
+			crowd.say(1)
 			// Its hold lapses: it is not extended, for only its way to NATS is cut. What it publishes goes another way.
-			must(t, "a call was made", func() bool { return r.calls() > 0 })
+			must(t, "a call was answered", func() bool { return r.calls() > 0 })
 			first.cut()
-			e := r.startEnricher(t, newLink(t, r.cluster.address), nil)
-			if err := <-result; (err == nil) != broken {
-				t.Errorf("the late publish: got %v, want it to be stored: %v", err, broken)
+			if c.buried {
+				r.world.Change(func(s *sandbox.State) { s.RemoveConversation(named("broken").SID) })
 			}
+			e := r.startEnricher(t, newLink(t, r.cluster.address), nil)
+			if err := <-result; (err == nil) != c.broken {
+				t.Errorf("the late publish: got %v, want it to be stored: %v", err, c.broken)
+			}
+			r.settle(ackWait) // whoever buries has a second step to take
 			sleeper.end()
 			e.end()
 			v := r.judge()
-			if twice := v.Twice > 0; twice != broken || v.Lost+v.OutOfOrder+v.Stale+v.Strange > 0 {
-				t.Errorf("got %v, want an event twice: %v", v.Err(), broken)
+			if twice := v.Twice > 0; twice != c.broken || v.Lost+v.OutOfOrder+v.Stale+v.Strange > 0 {
+				t.Errorf("got %v, want an event twice: %v", v.Err(), c.broken)
+			}
+			if dead := v.Dead > 0; dead != c.buried {
+				t.Errorf("got %d dead, want some: %v", v.Dead, c.buried)
 			}
 		})
 	}

@@ -31,11 +31,14 @@ const (
 
 var token = validation.NewSecret("the token that signs and calls")
 
-// streams are those that the ledger reads, in the order in which it wants them.
+// streams are those that the ledger reads, in the order in which it wants them: of each the subjects of its stage.
 var streams = []struct {
 	stage events.Stage
 	name  string
 }{{events.StageRaw, "ROLLCALL_RAW"}, {events.StageEnriched, "ROLLCALL_ENRICHED"}, {events.StageDead, "ROLLCALL_DEAD"}}
+
+// allOf is every subject of a stage.
+func allOf(stage events.Stage) string { return "rollcall." + string(stage) + ".>" }
 
 // rig is all that the processes share: the servers, the fake Twilio, the accounts and the ledger.
 type rig struct {
@@ -118,9 +121,28 @@ func (r *rig) messages(stream string) int {
 	return int(s.CachedInfo().State.Msgs)
 }
 
+// count returns how many messages there are of a stage, whatever else its stream holds; -1 when nobody can say just now.
+func (r *rig) count(stage events.Stage) int {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	s, err := r.js.Stream(ctx, "ROLLCALL_"+strings.ToUpper(string(stage)))
+	if err != nil {
+		return -1
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(allOf(stage)))
+	if err != nil {
+		return -1
+	}
+	sum := 0
+	for _, n := range info.State.Subjects {
+		sum += int(n)
+	}
+	return sum
+}
+
 // settled reports whether as much has come out as is owed. Whether it is the right thing is for the ledger to say.
 func (r *rig) settled() bool {
-	enriched, dead := r.messages("ROLLCALL_ENRICHED"), r.messages("ROLLCALL_DEAD")
+	enriched, dead := r.count(events.StageEnriched), r.count(events.StageDead)
 	return enriched >= 0 && dead >= 0 && enriched+dead >= r.ledger.Owed() && r.messages("ROLLCALL_QUEUE") == 0
 }
 
@@ -132,7 +154,7 @@ func (r *rig) settle(patience time.Duration) {
 			told = time.Now()
 			r.t.Logf("waiting: %s", r.state())
 		}
-		if n := r.messages("ROLLCALL_ENRICHED") + r.messages("ROLLCALL_DEAD"); n > best {
+		if n := r.count(events.StageEnriched) + r.count(events.StageDead); n > best {
 			best, since = n, time.Now()
 		}
 		return r.settled() || time.Since(since) > patience
@@ -157,11 +179,13 @@ func (r *rig) read(stage events.Stage, name string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	want := int(stream.CachedInfo().State.Msgs)
-	consumer, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{AckPolicy: jetstream.AckNonePolicy, Replicas: 1, MemoryStorage: true})
+	consumer, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		FilterSubject: allOf(stage), AckPolicy: jetstream.AckNonePolicy, Replicas: 1, MemoryStorage: true,
+	})
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	want := r.count(stage)
 	for n := 0; n < want; {
 		batch, err := consumer.Fetch(min(1000, want-n), jetstream.FetchMaxWait(10*time.Second))
 		if err != nil {
@@ -179,8 +203,8 @@ func (r *rig) read(stage events.Stage, name string) {
 
 // state is how far things are, for people.
 func (r *rig) state() string {
-	return fmt.Sprintf("%d owed, RAW %d, QUEUE %d, ENRICHED %d, DEAD %d, %d calls", r.ledger.Owed(),
-		r.messages("ROLLCALL_RAW"), r.messages("ROLLCALL_QUEUE"), r.messages("ROLLCALL_ENRICHED"), r.messages("ROLLCALL_DEAD"), r.calls())
+	return fmt.Sprintf("%d owed, %d raw, QUEUE %d, %d enriched, %d dead, %d calls", r.ledger.Owed(),
+		r.count(events.StageRaw), r.messages("ROLLCALL_QUEUE"), r.count(events.StageEnriched), r.count(events.StageDead), r.calls())
 }
 
 // calls returns how many requests Twilio was sent.

@@ -25,15 +25,16 @@ type crowd struct {
 // talk is a conversation and what is to be sent of it.
 type talk struct {
 	sandbox.Talk
-	events int
-	known  bool // to Twilio
-	uneasy bool // with webhooks that are invalid
+	events   int
+	known    bool // to Twilio
+	uneasy   bool // with webhooks that are invalid
+	fleeting bool // removed at Twilio and made again, over and over, while its events are on their way
 }
 
 // talks shares out n events: half to 10 hot conversations, the rest to the 190 others.
 func talks(n int) (all []talk) {
 	for i := range 200 {
-		t := talk{Talk: named(fmt.Sprint(i)), events: n / 2 / 190, known: i%50 != 11, uneasy: i%25 == 3}
+		t := talk{Talk: named(fmt.Sprint(i)), events: n / 2 / 190, known: i%50 != 11, uneasy: i%25 == 3, fleeting: i%5 == 2}
 		if i < 10 {
 			t.events = n / 2 / 10
 		}
@@ -102,8 +103,20 @@ func (c *crowd) tell(t talk, to *ingestProcess) {
 		if i%40 == 20 {
 			_, _ = courier.DeliverForged(ctx, t.webhook(i))
 		}
+		c.change(t, i)
 		_, _ = courier.Deliver(ctx, t.webhook(i)) // the ledger has the answer
 		c.answered.Add(1)
+	}
+}
+
+// change removes a fleeting conversation, so that some of its events are dead, or makes it again, so that some are enriched. Which they are
+// depends on when they are asked for; who asks late may see another fate than who asked before.
+func (c *crowd) change(t talk, i int) {
+	switch {
+	case t.fleeting && i%4 == 1:
+		c.r.world.Change(func(s *sandbox.State) { s.RemoveConversation(t.SID) })
+	case t.fleeting && i%4 == 3:
+		c.r.world.Change(func(s *sandbox.State) { s.AddConversation(t.Conversation()) })
 	}
 }
 

@@ -10,12 +10,16 @@ import (
 
 // Ledger holds every webhook that was sent, with its answer, against what was stored of it: in RAW, in ENRICHED and in
 // DEAD. It is safe for concurrent use. What it promises to find is said at Verdict.
+//
+// A dead letter that was replayed is a new event, which names the first. What comes of it counts for the first one, whose own letter is gone;
+// its place in order is the new event's, for it comes after what followed the first.
 type Ledger struct {
 	mu      sync.Mutex
 	clock   uint64 // one tick for each beginning and each answer
 	answers map[int]int
 	sent    int
 	entries map[string]*entry // by event ID
+	replays map[string]*entry // those of replayed letters, by event ID
 	raw     uint64            // how many were read of RAW
 	keys    map[string][]*entry
 	out     map[events.Stage]int
@@ -32,11 +36,12 @@ type entry struct {
 	enriched  int    // times in ENRICHED
 	dead      int    // times in DEAD
 	stale     bool
+	replays   []*entry // never sent: they have no began, no answered and no replays
 }
 
 // NewLedger returns an empty Ledger.
 func NewLedger() *Ledger {
-	return &Ledger{answers: map[int]int{}, entries: map[string]*entry{}, keys: map[string][]*entry{}, out: map[events.Stage]int{}}
+	return &Ledger{answers: map[int]int{}, entries: map[string]*entry{}, replays: map[string]*entry{}, keys: map[string][]*entry{}, out: map[events.Stage]int{}}
 }
 
 // Sending notes that w is being sent, perhaps again. What it returns must be called with the status of
@@ -70,8 +75,14 @@ func (l *Ledger) answered(w Webhook, status int) {
 	}
 }
 
-// out is how often it came out.
-func (e *entry) out() int { return e.enriched + e.dead }
+// out is how often it came out, itself or replayed.
+func (e *entry) out() (enriched, dead int) {
+	enriched, dead = e.enriched, e.dead
+	for _, r := range e.replays {
+		enriched, dead = enriched+r.enriched, dead+r.dead
+	}
+	return enriched, dead
+}
 
 func isStored(status int) bool { return status/100 == 2 }
 
@@ -94,17 +105,17 @@ func (l *Ledger) Stored(stage events.Stage, data []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.out[stage]++
-	id, key, stale, err := read(stage, data)
+	m, err := read(stage, data)
 	if err != nil {
 		l.strange = append(l.strange, fmt.Sprintf("a message of %s cannot be read: %v", stage, err))
 		return
 	}
-	e := l.entries[id]
+	e := l.entry(m)
 	if e == nil {
-		l.strange = append(l.strange, fmt.Sprintf("%s: event %s was never sent", stage, id))
+		l.strange = append(l.strange, fmt.Sprintf("%s: event %s was never sent", stage, m.id))
 		return
 	}
-	e.key = key
+	e.key = m.key
 	switch stage {
 	case events.StageRaw:
 		if l.raw++; e.raw == 0 {
@@ -112,28 +123,50 @@ func (l *Ledger) Stored(stage events.Stage, data []byte) {
 		}
 	case events.StageEnriched:
 		e.enriched++
-		e.stale = e.stale || stale
-		l.keys[key] = append(l.keys[key], e)
+		e.stale = e.stale || m.stale
+		l.keys[m.key] = append(l.keys[m.key], e)
 	default:
 		e.dead++
 	}
 }
 
-// read returns what a message says: of which event it is, on which key, and whether its roster is older than the event.
-func read(stage events.Stage, data []byte) (id, key string, stale bool, err error) {
+// entry returns that of m's event, nil if neither it nor the one that it replays was sent.
+func (l *Ledger) entry(m message) *entry {
+	if m.replayOf == "" {
+		return l.entries[m.id]
+	}
+	first := l.entries[m.replayOf]
+	if first == nil || l.replays[m.id] != nil {
+		return l.replays[m.id]
+	}
+	e := &entry{id: m.id}
+	l.replays[m.id], first.replays = e, append(first.replays, e)
+	return e
+}
+
+// message is what a message says: of which event it is, on which key, and whether its roster is older than the event.
+type message struct {
+	id, replayOf, key string
+	stale             bool
+}
+
+func messageOf(e events.Event) message { return message{id: e.ID, replayOf: e.ReplayOf, key: e.Key()} }
+
+func read(stage events.Stage, data []byte) (message, error) {
 	switch stage {
 	case events.StageRaw:
 		e, err := events.DecodeRaw(data)
-		return e.ID, e.Key(), false, err
+		return messageOf(e), err
 	case events.StageEnriched:
 		e, err := events.DecodeEnriched(data)
-		stale := e.Roster.Status != events.RosterNotNeeded && e.Roster.FetchedAt.Before(e.ReceivedAt)
-		return e.ID, e.Key(), stale, err
+		m := messageOf(e.Event)
+		m.stale = e.Roster.Status != events.RosterNotNeeded && e.Roster.FetchedAt.Before(e.ReceivedAt)
+		return m, err
 	default:
 		d, err := events.DecodeDead(data)
 		if d.Event != nil {
-			key = d.Event.Key()
+			return messageOf(*d.Event), err
 		}
-		return d.ID, key, false, err
+		return message{id: d.ID}, err
 	}
 }

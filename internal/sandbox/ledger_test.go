@@ -41,18 +41,28 @@ func (r told) enriched(ids ...string) {
 }
 
 // fetched stores an event with a roster that was fetched so long after it was received.
-func (r told) fetched(id string, after time.Duration) {
-	e := r.event(id)
+func (r told) fetched(id string, after time.Duration) { r.enrichedEvent(r.event(id), after) }
+
+func (r told) enrichedEvent(e events.Event, after time.Duration) {
 	b, err := events.EncodeEnriched(events.Enriched{Event: e, Roster: events.Roster{
 		Status: events.RosterResolved, Lookup: events.LookupConversation, FetchedAt: e.ReceivedAt.Add(after), Participants: []participants.Participant{},
 	}})
 	r.store(events.StageEnriched, b, err)
 }
 
-func (r told) dead(id string) {
-	e := r.event(id)
-	b, err := events.EncodeDead(events.DeadLetter{ID: id, Reason: events.ReasonNotFound, FailedAt: e.ReceivedAt, Event: &e, Feed: e.Feed, Account: e.Account})
+func (r told) dead(id string) { r.deadEvent(r.event(id)) }
+
+func (r told) deadEvent(e events.Event) {
+	b, err := events.EncodeDead(events.DeadLetter{ID: e.ID, Reason: events.ReasonNotFound, FailedAt: e.ReceivedAt, Event: &e, Feed: e.Feed, Account: e.Account})
 	r.store(events.StageDead, b, err)
+}
+
+// replay is what replaying the letter of an event does: the letter goes, and a new event is in RAW.
+func (r told) replay(id, as string) events.Event {
+	e := r.event(id).Replayed(as)
+	b, err := events.EncodeRaw(e)
+	r.store(events.StageRaw, b, err)
+	return e
 }
 
 func (r told) store(stage events.Stage, b []byte, err error) {
@@ -118,6 +128,46 @@ func TestLedgerJudges(t *testing.T) {
 			r.raw("b", "a")
 			r.enriched("b", "a")
 		}, Verdict{}},
+		"replayed, and enriched after what followed": {func(r told) {
+			r.sent("a", 200)
+			r.sent("b", 200)
+			r.raw("a", "b")
+			again := r.replay("a", "letter")
+			r.enriched("b")
+			r.enrichedEvent(again, time.Second)
+		}, Verdict{}},
+		"replayed, and enriched before what RAW has before it": {func(r told) {
+			r.sent("a", 200)
+			r.sent("b", 200)
+			r.raw("a", "b")
+			again := r.replay("a", "letter")
+			r.enrichedEvent(again, time.Second)
+			r.enriched("b")
+		}, Verdict{OutOfOrder: 1}},
+		"replayed, and dead again": {func(r told) { r.sent("a", 200); r.raw("a"); r.deadEvent(r.replay("a", "letter")) }, Verdict{}},
+		"replayed twice, one after the other": {func(r told) {
+			r.sent("a", 200)
+			r.raw("a")
+			r.replay("a", "letter")
+			r.enrichedEvent(r.replay("a", "its replay's letter"), time.Second)
+		}, Verdict{}},
+		"replayed, and nothing came of it": {func(r told) { r.sent("a", 200); r.raw("a"); r.replay("a", "letter") }, Verdict{Lost: 1}},
+		"replayed, and its letter still there": {func(r told) {
+			r.sent("a", 200)
+			r.raw("a")
+			again := r.replay("a", "letter")
+			r.enrichedEvent(again, time.Second)
+			r.dead("a")
+		}, Verdict{Twice: 1}},
+		"replayed twice at once": {func(r told) {
+			r.sent("a", 200)
+			r.raw("a")
+			r.enrichedEvent(r.replay("a", "letter"), time.Second)
+			r.enrichedEvent(r.replay("a", "another letter"), time.Second)
+		}, Verdict{Twice: 1}},
+		"replayed, with an old roster":      {func(r told) { r.sent("a", 200); r.raw("a"); r.enrichedEvent(r.replay("a", "letter"), -time.Second) }, Verdict{Stale: 1}},
+		"the replay of a forged one":        {func(r told) { r.sent("a", 403); r.enrichedEvent(r.replay("a", "letter"), time.Second) }, Verdict{Refused: 1}},
+		"the replay of what was never sent": {func(r told) { r.replay("a", "letter") }, Verdict{Strange: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := told{t, NewLedger()}

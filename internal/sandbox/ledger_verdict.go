@@ -18,8 +18,8 @@ type Verdict struct {
 	Owed                int         // events of webhooks that were answered with 2xx
 	Raw, Enriched, Dead int         // messages
 
-	Lost       int // answered with 2xx and neither in ENRICHED nor in DEAD
-	Twice      int // more than once in ENRICHED and DEAD together
+	Lost       int // answered with 2xx and neither in ENRICHED nor in DEAD, itself or replayed
+	Twice      int // more than once in ENRICHED and DEAD together, itself or replayed
 	OutOfOrder int // in ENRICHED: see outOfOrder
 	Refused    int // in RAW, ENRICHED or DEAD though every answer was a refusal (403, say)
 	Stale      int // with a roster that was fetched before the event was received
@@ -58,17 +58,20 @@ func (v *Verdict) judge(e *entry) {
 	if e.answered > 0 {
 		v.Owed++
 	}
+	enriched, dead := e.out()
 	switch {
-	case e.answered > 0 && e.out() == 0:
+	case e.answered > 0 && enriched+dead == 0:
 		v.count(&v.Lost, "event %s was answered with 2xx and did not come out (place in RAW: %d)", e.id, e.raw)
-	case e.answered == 0 && !e.uncertain && (e.out() > 0 || e.raw > 0):
+	case e.answered == 0 && !e.uncertain && (enriched+dead > 0 || e.raw > 0):
 		v.count(&v.Refused, "event %s was refused and came out", e.id)
 	}
-	if e.out() > 1 {
-		v.count(&v.Twice, "event %s came out %d times enriched and %d times dead (place in RAW: %d)", e.id, e.enriched, e.dead, e.raw)
+	if enriched+dead > 1 {
+		v.count(&v.Twice, "event %s came out %d times enriched and %d times dead (place in RAW: %d)", e.id, enriched, dead, e.raw)
 	}
-	if e.stale {
-		v.count(&v.Stale, "event %s has a roster older than itself", e.id)
+	for _, came := range append([]*entry{e}, e.replays...) {
+		if came.stale {
+			v.count(&v.Stale, "event %s has a roster older than itself", came.id)
+		}
 	}
 }
 
