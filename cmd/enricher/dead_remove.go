@@ -18,9 +18,8 @@ type deadRemove struct {
 	Yes        bool `help:"Do not ask. Without a terminal to ask on, this is needed."`
 }
 
-const removeHelp = `A removed letter cannot be brought back, and its bytes are overwritten on the servers' disks. What stays until the dead stream's age ends is usually
-one message without a body for each conversation, which keeps events that are done from being done again. The raw event stays in the
-raw stream until that stream's own age ends.`
+const removeHelp = `A removed letter cannot be brought back, and its bytes are overwritten on the servers' disks. The raw event stays in the raw stream, and
+the record of an enricher's burial, which holds the letter too, in the enriched stream, each until that stream's own age ends.`
 
 // Help implements kong.HelpProvider.
 func (deadRemove) Help() string { return removeHelp }
