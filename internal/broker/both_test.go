@@ -139,6 +139,7 @@ func TestAnEventHasOneOutcomeHoweverLateAnotherComes(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			onServers(t, Topology{Partitions: 1, AckWait: time.Second}, func(t *testing.T, s *Embedded, c *Conn) {
+				t.Helper()
 				way := &wire{server: s}
 				publish(t, c, event(key(1), 1))
 				w := work(t, way.connect(t))
@@ -149,7 +150,7 @@ func TestAnEventHasOneOutcomeHoweverLateAnotherComes(t *testing.T) {
 				w.stop()
 				jam := way.hold(t, tt.stuck)
 				late := make(chan error, 1)
-				go func() { late <- tt.first(context.Background(), first) }()
+				go func() { late <- tt.first(t.Context(), first) }()
 				<-jam.stuck
 
 				second := work(t, dial(t, s, "second")).take(t, 1)[0]
@@ -175,6 +176,7 @@ func TestAnEventHasOneOutcomeHoweverLateAnotherComes(t *testing.T) {
 // different subjects. Both are sent at once, over and over.
 func TestOfTwoOutcomesUnderWayAtOnceOneIsStored(t *testing.T) {
 	onServers(t, Topology{Partitions: 1}, func(t *testing.T, _ *Embedded, c *Conn) {
+		t.Helper()
 		const n = 500
 		var acks []jetstream.PubAckFuture
 		for i := range n {

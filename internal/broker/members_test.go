@@ -217,7 +217,7 @@ func TestTwoOwnersDoNothingTwice(t *testing.T) {
 		}
 		return len(all) == 0
 	})
-	if got := ids(t, c, enrichedStream, enrichedOn(key(1))); !slices.Equal(got, want) {
+	if got := ids(t, c, enrichedStream, outcomesOn(key(1))); !slices.Equal(got, want) {
 		t.Errorf("ENRICHED: got %v, want %v", got, want)
 	}
 }

@@ -57,9 +57,9 @@ func (r told) deadEvent(e events.Event) {
 	r.store(events.StageDead, b, err)
 }
 
-// replay is what replaying the letter of an event does: the letter goes, and a new event is in RAW.
-func (r told) replay(id, as string) events.Event {
-	e := r.event(id).Replayed(as)
+// replay is what replaying a letter of event a does: the letter goes, and a new event is in RAW.
+func (r told) replay(letter string) events.Event {
+	e := r.event("a").Replayed(letter)
 	b, err := events.EncodeRaw(e)
 	r.store(events.StageRaw, b, err)
 	return e
@@ -132,7 +132,7 @@ func TestLedgerJudges(t *testing.T) {
 			r.sent("a", 200)
 			r.sent("b", 200)
 			r.raw("a", "b")
-			again := r.replay("a", "letter")
+			again := r.replay("letter")
 			r.enriched("b")
 			r.enrichedEvent(again, time.Second)
 		}, Verdict{}},
@@ -140,34 +140,34 @@ func TestLedgerJudges(t *testing.T) {
 			r.sent("a", 200)
 			r.sent("b", 200)
 			r.raw("a", "b")
-			again := r.replay("a", "letter")
+			again := r.replay("letter")
 			r.enrichedEvent(again, time.Second)
 			r.enriched("b")
 		}, Verdict{OutOfOrder: 1}},
-		"replayed, and dead again": {func(r told) { r.sent("a", 200); r.raw("a"); r.deadEvent(r.replay("a", "letter")) }, Verdict{}},
+		"replayed, and dead again": {func(r told) { r.sent("a", 200); r.raw("a"); r.deadEvent(r.replay("letter")) }, Verdict{}},
 		"replayed twice, one after the other": {func(r told) {
 			r.sent("a", 200)
 			r.raw("a")
-			r.replay("a", "letter")
-			r.enrichedEvent(r.replay("a", "its replay's letter"), time.Second)
+			r.replay("letter")
+			r.enrichedEvent(r.replay("its replay's letter"), time.Second)
 		}, Verdict{}},
-		"replayed, and nothing came of it": {func(r told) { r.sent("a", 200); r.raw("a"); r.replay("a", "letter") }, Verdict{Lost: 1}},
+		"replayed, and nothing came of it": {func(r told) { r.sent("a", 200); r.raw("a"); r.replay("letter") }, Verdict{Lost: 1}},
 		"replayed, and its letter still there": {func(r told) {
 			r.sent("a", 200)
 			r.raw("a")
-			again := r.replay("a", "letter")
+			again := r.replay("letter")
 			r.enrichedEvent(again, time.Second)
 			r.dead("a")
 		}, Verdict{Twice: 1}},
 		"replayed twice at once": {func(r told) {
 			r.sent("a", 200)
 			r.raw("a")
-			r.enrichedEvent(r.replay("a", "letter"), time.Second)
-			r.enrichedEvent(r.replay("a", "another letter"), time.Second)
+			r.enrichedEvent(r.replay("letter"), time.Second)
+			r.enrichedEvent(r.replay("another letter"), time.Second)
 		}, Verdict{Twice: 1}},
-		"replayed, with an old roster":      {func(r told) { r.sent("a", 200); r.raw("a"); r.enrichedEvent(r.replay("a", "letter"), -time.Second) }, Verdict{Stale: 1}},
-		"the replay of a forged one":        {func(r told) { r.sent("a", 403); r.enrichedEvent(r.replay("a", "letter"), time.Second) }, Verdict{Refused: 1}},
-		"the replay of what was never sent": {func(r told) { r.replay("a", "letter") }, Verdict{Strange: 1}},
+		"replayed, with an old roster":      {func(r told) { r.sent("a", 200); r.raw("a"); r.enrichedEvent(r.replay("letter"), -time.Second) }, Verdict{Stale: 1}},
+		"the replay of a forged one":        {func(r told) { r.sent("a", 403); r.enrichedEvent(r.replay("letter"), time.Second) }, Verdict{Refused: 1}},
+		"the replay of what was never sent": {func(r told) { r.replay("letter") }, Verdict{Strange: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := told{t, NewLedger()}
