@@ -5,6 +5,7 @@ SHELL := /bin/bash
 LINT     := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
 COMPOSE  := $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 FUZZTIME ?= 30s
+DURATION ?= 30m
 # A cache shared with another checkout reports that one's paths.
 export GOLANGCI_LINT_CACHE := $(CURDIR)/dist/lint
 BENCH    ?= .
@@ -40,6 +41,10 @@ bench: ## Measure everything and what it is made of, into docs/BENCHMARKS.md; BE
 .PHONY: bench-short
 bench-short: ## The same, small, to show that it works: no time is judged
 	go run ./cmd/bench --short $(BENCHFLAGS)
+
+.PHONY: soak
+soak: ## Send webhooks for DURATION (30m) while everything fails in turn, and judge what came out
+	go test ./internal/chaos -run '^TestSoak$$' -soak $(DURATION) -timeout 0 -v
 
 .PHONY: images
 images: ## Build all images from binaries compiled here; no registry is asked

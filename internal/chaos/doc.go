@@ -5,4 +5,5 @@
 //	go test ./internal/chaos                  # with -short, fewer events
 //	go test ./internal/chaos -v -seed 42      # the faults of an earlier run, in their order
 //	go test ./internal/chaos -v -events 20000
+//	go test ./internal/chaos -run Soak -soak 30m -timeout 0 -v   # make soak DURATION=30m
 package chaos

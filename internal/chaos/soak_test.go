@@ -1,0 +1,227 @@
+package chaos
+
+import (
+	"context"
+	"flag"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rollcall-events/rollcall/internal/broker"
+	"github.com/rollcall-events/rollcall/internal/sandbox"
+)
+
+var (
+	soakFor   = flag.Duration("soak", 0, "how long TestSoak sends webhooks, under faults; 0 skips it")
+	soakRate  = flag.Float64("rate", 20, "webhooks a second that TestSoak sends")
+	soakSlice = flag.Duration("slice", 3*time.Minute, "after how long TestSoak waits until all is out, and judges it; at most 5m")
+)
+
+// soakAge is how long the streams keep what they are given: it bounds the disk. A slice must be judged before.
+const soakAge = 20 * time.Minute
+
+// soak is a storm that goes on for as long as one likes: webhooks at a steady rate and one fault after the other, with pauses. So
+// that it needs no more memory and disk after hours than after minutes, it is judged in slices: at the end of
+// each, all that it sent must be out, and the next has a new ledger, to which anything older is strange.
+type soak struct {
+	*storm
+	load   *load
+	ledger atomic.Pointer[sandbox.Ledger] // of the slice
+	base   map[string]uint64              // the last message of each stream before the slice
+	report soakReport
+	began  time.Time
+	until  time.Time // when the last slice ends
+}
+
+func TestSoak(t *testing.T) {
+	if *soakFor == 0 {
+		t.Skip("hours of webhooks under faults were not tested: give -soak 30m, say, and -timeout 0")
+	}
+	if *soakSlice > soakAge/4 || *soakSlice <= 0 {
+		t.Fatalf("-slice: got %v, want at most %v: the streams keep what they are given for %v", *soakSlice, soakAge/4, soakAge)
+	}
+	k := newSoak(t)
+	stop := k.tell(10 * time.Second)
+	defer stop()
+	for n := 1; time.Now().Before(k.until); n++ {
+		if !k.slice(n) {
+			break
+		}
+	}
+	stop()
+	k.report.duration = time.Since(k.began)
+	t.Logf("soaked\n%s", k.report.table(k.calls()))
+	if err := k.report.leaks(); err != nil {
+		t.Error(err)
+	}
+}
+
+func newSoak(t *testing.T) *soak {
+	t.Helper()
+	seed := *seed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("seed %d", seed)
+	k := &soak{storm: &storm{random: rand.New(rand.NewPCG(seed, 0))}, base: map[string]uint64{}}
+	k.rig = newRig(t, 3, broker.Topology{
+		Replicas: 3, Partitions: 4, AckWait: ackWait, RawAge: soakAge, EnrichedAge: soakAge, DeadAge: soakAge,
+	})
+	for range 3 {
+		k.enrichers = append(k.enrichers, k.startEnricher(t, newLink(t, k.cluster.address), nil))
+	}
+	for range 2 {
+		k.ingests = append(k.ingests, k.newIngest(t))
+	}
+	k.crowd = newCrowd(t, k.rig, k.ingests...)
+	k.load = newLoad(k.crowd, k.random.Uint64())
+	k.weather.bad.Store(true)
+	k.report = newSoakReport(seed)
+	k.ledger.Store(sandbox.NewLedger())
+	k.began = time.Now()
+	k.until = k.began.Add(*soakFor)
+	return k
+}
+
+// slice sends for as long as a slice is, under faults, and judges what came of it. It reports whether all is well.
+func (k *soak) slice(n int) bool {
+	k.begin()
+	ledger := sandbox.NewLedger()
+	k.ledger.Store(ledger)
+	end := time.Now().Add(min(*soakSlice, time.Until(k.until)))
+	var sending sync.WaitGroup
+	sending.Go(func() { k.load.run(ledger, end) })
+	k.faults(end)
+	sending.Wait()
+	k.settleSlice()
+	v := k.judgeSlice()
+	k.report.add(v)
+	k.report.rest(k)
+	k.t.Logf("slice %d: %d owed, %d enriched, %d dead; %s", n, v.Owed, v.Enriched, v.Dead, k.report.last())
+	if v.Err() != nil {
+		k.t.Errorf("seed %d, slice %d: %v\n%s", k.report.seed, n, v.Err(), k.evidence())
+	}
+	return !k.t.Failed()
+}
+
+// begin notes where the streams are.
+func (k *soak) begin() {
+	must(k.t, "the cluster is whole", k.cluster.healthy)
+	for _, s := range streams {
+		must(k.t, "NATS tells of "+s.name, func() bool {
+			at, ok := k.last(s.name)
+			k.base[s.name] = at
+			return ok
+		})
+	}
+}
+
+// faults does one fault after the other until end, with pauses of up to 20 s.
+func (k *soak) faults(end time.Time) {
+	all := faultsOfStorm()
+	for k.idle(time.Duration(k.random.Int64N(int64(20*time.Second))), end) {
+		f := all[k.random.IntN(len(all))]
+		at := time.Now()
+		f.do(k.storm)
+		k.report.fault(f.name)
+		k.t.Logf("%6.0fs  %s (%.1fs)", time.Since(k.began).Seconds(), f.name, time.Since(at).Seconds())
+	}
+}
+
+// idle lets d pass, and reports whether end has not come meanwhile.
+func (k *soak) idle(d time.Duration, end time.Time) bool {
+	timer := time.NewTimer(min(d, time.Until(end)))
+	defer timer.Stop()
+	<-timer.C
+	return time.Now().Before(end)
+}
+
+// settleSlice waits until as much has come out as is owed, for as long as something still does.
+func (k *soak) settleSlice() {
+	best, since := uint64(0), time.Now()
+	_ = eventually(soakAge/2, func() bool {
+		if n := k.out(); n > best {
+			best, since = n, time.Now()
+		}
+		return k.out() >= uint64(k.ledger.Load().Owed()) && k.messages("ROLLCALL_QUEUE") == 0 || time.Since(since) > patience
+	})
+}
+
+// out is how much of the slice has come out: unlike how many messages a stream holds, where it ends does not go back as messages age.
+func (k *soak) out() (n uint64) {
+	for _, s := range streams[1:] {
+		if at, ok := k.last(s.name); ok {
+			n += at - k.base[s.name]
+		}
+	}
+	return n
+}
+
+// last returns the sequence of the last message that a stream was given, unless nobody can say just now.
+func (k *soak) last(stream string) (at uint64, ok bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	s, err := k.js.Stream(ctx, stream)
+	if err != nil {
+		return 0, false
+	}
+	return s.CachedInfo().State.LastSeq, true
+}
+
+// judgeSlice gives the slice's ledger what the streams were given since it began.
+func (k *soak) judgeSlice() sandbox.Verdict {
+	k.t.Helper()
+	must(k.t, "the cluster is whole", k.cluster.healthy)
+	ledger := k.ledger.Load()
+	for _, s := range streams {
+		k.since(s.name, k.base[s.name], func(m jetstream.Msg) { ledger.Stored(s.stage, m.Data()) })
+	}
+	return ledger.Judge()
+}
+
+// since hands over every message of a stream that follows the sequence base.
+func (k *soak) since(name string, base uint64, take func(jetstream.Msg)) {
+	k.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	stream, err := k.js.Stream(ctx, name)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	state := stream.CachedInfo().State
+	if state.LastSeq == base {
+		return
+	}
+	if state.FirstSeq > base+1 {
+		k.t.Fatalf("%s begins at %d, and the slice at %d: what was to be judged has aged; take shorter slices or fewer webhooks", name, state.FirstSeq, base+1)
+	}
+	consumer, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		AckPolicy: jetstream.AckNonePolicy, Replicas: 1, MemoryStorage: true,
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: base + 1,
+	})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	defer func() { _ = stream.DeleteConsumer(ctx, consumer.CachedInfo().Name) }()
+	for at := base; at < state.LastSeq; {
+		batch, err := consumer.Fetch(1000, jetstream.FetchMaxWait(2*time.Second))
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		for m := range batch.Messages() {
+			meta, err := m.Metadata()
+			if err != nil {
+				k.t.Fatal(err)
+			}
+			at = meta.Sequence.Stream
+			take(m)
+		}
+		if ctx.Err() != nil {
+			k.t.Fatalf("read %s: got to %d, want %d", name, at, state.LastSeq)
+		}
+	}
+}
