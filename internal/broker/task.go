@@ -65,8 +65,9 @@ func (t *Task) Event() events.Event { return t.event }
 // Context is the trace of the webhook; it has no deadline.
 func (t *Task) Context() context.Context { return t.traced(context.Background()) }
 
-// Sequence is the event's sequence in RAW: what order on a key is.
-func (t *Task) Sequence() uint64 { return t.origin.seq }
+// Sequence is the task's sequence in QUEUE: what order on a key is. The sequence in RAW is not, since QUEUE can hold what is left of one RAW
+// and what came after it from another, which counts from 1 again.
+func (t *Task) Sequence() uint64 { return t.queue }
 
 // Publish stores the enriched event, fenced by the key's checkpoint, then acknowledges the task. e must be on the
 // task's own key, and Head must have said yes.

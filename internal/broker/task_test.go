@@ -62,7 +62,7 @@ func TestEnrichedCarriesItsOriginAndTheTrace(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := carriedOrigin(m.Header); !got.known() || got.seq != task.Sequence() || got != task.origin {
+		if got := carriedOrigin(m.Header); !got.known() || got != task.origin {
 			t.Errorf("origin: got %+v, want %+v", got, task.origin)
 		}
 		if got := m.Header.Get("traceparent"); !strings.Contains(got, span.TraceID().String()) {
@@ -357,8 +357,8 @@ func TestARawMadeAnewIsNotTakenForTheOldOne(t *testing.T) {
 	}
 	publish(t, c, event(key(1), 3)) // sequence 1 again
 	task := w.take(t, 1)[0]
-	if got := task.Sequence(); got != 1 {
-		t.Fatalf("Sequence: got %d, want 1", got)
+	if got := task.origin.seq; got != 1 {
+		t.Fatalf("sequence in RAW: got %d, want 1", got)
 	}
 	if !head(t, task) {
 		t.Error("Head: got false, want true")
@@ -368,6 +368,27 @@ func TestARawMadeAnewIsNotTakenForTheOldOne(t *testing.T) {
 	}
 	if got := messages(t, c, enrichedStream); got != 3 {
 		t.Errorf("ENRICHED: got %d messages, want 3", got)
+	}
+}
+
+func TestWhatIsLeftOfAnOldRawComesFirst(t *testing.T) {
+	_, c := provisioned(t, small)
+	publish(t, c, event(key(1), 1), event(key(1), 2))
+	w := work(t, c)
+	left := w.take(t, 2)
+	if err := c.js.DeleteStream(t.Context(), rawStream); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Provision(t.Context(), small); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, c, event(key(1), 3)) // sequence 1 of the new one
+	task := w.take(t, 1)[0]
+	if head(t, task) || !head(t, left[0]) {
+		t.Error("Head: got that of the new RAW, want that of the old one")
+	}
+	if task.Sequence() <= left[1].Sequence() {
+		t.Errorf("Sequence: got %d after %d: whoever sorts by it would wait for ever for the head", task.Sequence(), left[1].Sequence())
 	}
 }
 

@@ -26,7 +26,7 @@ import (
 type Task interface {
 	Context() context.Context // the trace that the event arrived in; no deadline
 	Event() events.Event
-	Sequence() uint64
+	Sequence() uint64 // orders the tasks of a key; a task that is delivered again has the same
 	Head(ctx context.Context) (bool, error)
 	Publish(ctx context.Context, e events.Enriched) error
 	Bury(ctx context.Context, d events.DeadLetter) error

@@ -44,11 +44,16 @@ func newLane(p *Pipeline, key string) *lane {
 }
 
 // insert adds t in its place, or puts it in the place of the same task; it reports whether
-// there is one more now. p.mu is held.
+// there is one more now. Another event with the same sequence is of a stream that was made anew: nothing known of the old one holds
+// for it. p.mu is held.
 func (l *lane) insert(t Task, seq uint64) bool {
 	i, found := slices.BinarySearchFunc(l.items, seq, func(it *item, seq uint64) int { return cmp.Compare(it.seq, seq) })
-	if found {
+	switch {
+	case found && l.items[i].task.Event().ID == t.Event().ID:
 		l.items[i].task = t
+		return false
+	case found:
+		l.items[i] = &item{task: t, seq: seq, came: time.Now()}
 		return false
 	}
 	l.items = slices.Insert(l.items, i, &item{task: t, seq: seq, came: time.Now()})

@@ -328,3 +328,20 @@ type tracedTask struct {
 }
 
 func (t tracedTask) Context() context.Context { return t.context() }
+
+func TestNothingOfAnOldEventIsTakenForANewOneOfTheSameSequence(t *testing.T) {
+	bubble(t, Config{}, func(b *bench) {
+		b.api.answer = failing(1, status(400))
+		b.bury = func(events.DeadLetter) error { return errors.New("NATS is away") }
+		old := b.add(7, message(1))
+		b.Handle(old)
+		synctest.Wait() // its letter is written, and cannot be stored
+		anew := b.add(7, message(1))
+		anew.event.ID = "event-of-another-stream"
+		b.Handle(anew)
+		after(time.Minute)
+		if len(b.letters) != 0 || len(b.published) != 1 || b.published[0].ID != anew.event.ID {
+			b.t.Errorf("got %d letters and %v published, want the new event alone", len(b.letters), b.published)
+		}
+	})
+}
