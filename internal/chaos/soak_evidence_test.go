@@ -17,20 +17,20 @@ import (
 func (k *soak) evidence() string {
 	var b strings.Builder
 	out, keys := map[string]bool{}, map[string]bool{}
-	k.since("ROLLCALL_ENRICHED", k.base["ROLLCALL_ENRICHED"], func(m jetstream.Msg) { out[m.Headers().Get(jetstream.MsgIDHeader)] = true })
-	k.since("ROLLCALL_DEAD", k.base["ROLLCALL_DEAD"], func(m jetstream.Msg) {
+	k.each(events.StageEnriched, "ROLLCALL_ENRICHED", func(m jetstream.Msg) { out[m.Headers().Get(jetstream.MsgIDHeader)] = true })
+	k.each(events.StageDead, "ROLLCALL_DEAD", func(m jetstream.Msg) {
 		if d, err := events.DecodeDead(m.Data()); err == nil {
 			out[d.ID] = true
 		}
 	})
-	k.since("ROLLCALL_RAW", k.base["ROLLCALL_RAW"], func(m jetstream.Msg) {
+	k.each(events.StageRaw, "ROLLCALL_RAW", func(m jetstream.Msg) {
 		if e, err := events.DecodeRaw(m.Data()); err == nil && !out[e.ID] {
 			fmt.Fprintf(&b, "missing: %s\n", trail(m))
 			keys[e.Key()] = true
 		}
 	})
 	for _, s := range streams {
-		k.since(s.name, k.base[s.name], func(m jetstream.Msg) {
+		k.each(s.stage, s.name, func(m jetstream.Msg) {
 			if tokens := strings.Split(m.Subject(), "."); keys[tokens[len(tokens)-1]] {
 				fmt.Fprintf(&b, "%s %s\n", s.name, trail(m))
 			}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/rollcall-events/rollcall/events"
 	"github.com/rollcall-events/rollcall/internal/broker"
 	"github.com/rollcall-events/rollcall/internal/sandbox"
 )
@@ -142,20 +143,24 @@ func (k *soak) idle(d time.Duration, end time.Time) bool {
 
 // settleSlice waits until as much has come out as is owed, for as long as something still does.
 func (k *soak) settleSlice() {
-	best, since := uint64(0), time.Now()
+	best, since := 0, time.Now()
 	_ = eventually(soakAge/2, func() bool {
 		if n := k.out(); n > best {
 			best, since = n, time.Now()
 		}
-		return k.out() >= uint64(k.ledger.Load().Owed()) && k.messages("ROLLCALL_QUEUE") == 0 || time.Since(since) > patience
+		return best >= k.ledger.Load().Owed() && k.messages("ROLLCALL_QUEUE") == 0 || time.Since(since) > patience
 	})
 }
 
-// out is how much of the slice has come out: unlike how many messages a stream holds, where it ends does not go back as messages age.
-func (k *soak) out() (n uint64) {
+// out is how many events of the slice have come out, as far as can be told just now. How many messages a stream holds would not tell:
+// they age.
+func (k *soak) out() (n int) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
 	for _, s := range streams[1:] {
-		if at, ok := k.last(s.name); ok {
-			n += at - k.base[s.name]
+		if c, err := k.reader(ctx, s.stage, s.name); err == nil {
+			n += int(c.CachedInfo().NumPending)
+			_ = k.js.DeleteConsumer(ctx, s.name, c.CachedInfo().Name)
 		}
 	}
 	return n
@@ -178,50 +183,55 @@ func (k *soak) judgeSlice() sandbox.Verdict {
 	must(k.t, "the cluster is whole", k.cluster.healthy)
 	ledger := k.ledger.Load()
 	for _, s := range streams {
-		k.since(s.name, k.base[s.name], func(m jetstream.Msg) { ledger.Stored(s.stage, m.Data()) })
+		k.each(s.stage, s.name, func(m jetstream.Msg) { ledger.Stored(s.stage, m.Data()) })
 	}
 	return ledger.Judge()
 }
 
-// since hands over every message of a stream that follows the sequence base.
-func (k *soak) since(name string, base uint64, take func(jetstream.Msg)) {
+// each hands over every message of a stage that its stream was given since the slice began.
+func (k *soak) each(stage events.Stage, name string, take func(jetstream.Msg)) {
 	k.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	stream, err := k.js.Stream(ctx, name)
+	k.unaged(ctx, name)
+	consumer, err := k.reader(ctx, stage, name)
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	state := stream.CachedInfo().State
-	if state.LastSeq == base {
-		return
-	}
-	if state.FirstSeq > base+1 {
-		k.t.Fatalf("%s begins at %d, and the slice at %d: what was to be judged has aged; take shorter slices or fewer webhooks", name, state.FirstSeq, base+1)
-	}
-	consumer, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
-		AckPolicy: jetstream.AckNonePolicy, Replicas: 1, MemoryStorage: true,
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: base + 1,
-	})
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	defer func() { _ = stream.DeleteConsumer(ctx, consumer.CachedInfo().Name) }()
-	for at := base; at < state.LastSeq; {
-		batch, err := consumer.Fetch(1000, jetstream.FetchMaxWait(2*time.Second))
+	defer func() { _ = k.js.DeleteConsumer(ctx, name, consumer.CachedInfo().Name) }()
+	want := int(consumer.CachedInfo().NumPending)
+	for n := 0; n < want; {
+		batch, err := consumer.Fetch(min(1000, want-n), jetstream.FetchMaxWait(10*time.Second))
 		if err != nil {
 			k.t.Fatal(err)
 		}
 		for m := range batch.Messages() {
-			meta, err := m.Metadata()
-			if err != nil {
-				k.t.Fatal(err)
-			}
-			at = meta.Sequence.Stream
 			take(m)
+			n++
 		}
 		if ctx.Err() != nil {
-			k.t.Fatalf("read %s: got to %d, want %d", name, at, state.LastSeq)
+			k.t.Fatalf("read %s: got %d messages, want %d", name, n, want)
 		}
+	}
+}
+
+// reader reads what a stream was given of a stage since the slice began.
+func (k *soak) reader(ctx context.Context, stage events.Stage, name string) (jetstream.Consumer, error) {
+	return k.js.CreateConsumer(ctx, name, jetstream.ConsumerConfig{
+		FilterSubject: allOf(stage), AckPolicy: jetstream.AckNonePolicy, Replicas: 1, MemoryStorage: true,
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: k.base[name] + 1,
+	})
+}
+
+// unaged ends the test when the stream has let go of something that is still to be judged.
+func (k *soak) unaged(ctx context.Context, name string) {
+	k.t.Helper()
+	stream, err := k.js.Stream(ctx, name)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	if state := stream.CachedInfo().State; state.LastSeq > k.base[name] && state.FirstSeq > k.base[name]+1 {
+		k.t.Fatalf("%s begins at %d, and the slice at %d: what was to be judged has aged; take shorter slices or fewer webhooks",
+			name, state.FirstSeq, k.base[name]+1)
 	}
 }
