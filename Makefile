@@ -36,7 +36,7 @@ bench-micro: ## Run the benchmarks that match BENCH (all) COUNT times (6); dist/
 
 .PHONY: bench
 bench: ## Measure everything and what it is made of, into docs/BENCHMARKS.md; BENCHFLAGS adds flags (--soak 1h)
-	go run ./cmd/bench --docs docs --json dist/bench.json $(BENCHFLAGS)
+	go run ./cmd/bench --docs docs --json dist/bench.json --profiles dist $(BENCHFLAGS)
 
 .PHONY: bench-short
 bench-short: ## The same, small, to show that it works: no time is judged

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -33,12 +34,13 @@ type cli struct {
 }
 
 type runCmd struct {
-	Source string        `placeholder:"DIR" default:"." help:"The module's root (${default})."`
-	Short  bool          `help:"Measure little, to show that it works."`
-	Rounds int           `placeholder:"N" help:"Rounds of all that is measured in turn; by default 3, with --short 1."`
-	Soak   time.Duration `placeholder:"DURATION" help:"How long to watch memory under load; by default 5m, with --short 3s."`
-	JSON   string        `name:"json" placeholder:"FILE" help:"Write the report as JSON."`
-	Docs   string        `placeholder:"DIR" help:"Write the table into BENCHMARKS.md there, and plots beside it."`
+	Source   string        `placeholder:"DIR" default:"." help:"The module's root (${default})."`
+	Short    bool          `help:"Measure little, to show that it works."`
+	Rounds   int           `placeholder:"N" help:"Rounds of all that is measured in turn; by default 3, with --short 1."`
+	Soak     time.Duration `placeholder:"DURATION" help:"How long to watch memory under load; by default 5m, with --short 3s."`
+	Profiles string        `placeholder:"DIR" help:"Keep the processor profiles of ingest and the enricher there."`
+	JSON     string        `name:"json" placeholder:"FILE" help:"Write the report as JSON."`
+	Docs     string        `placeholder:"DIR" help:"Write the table into BENCHMARKS.md there, and plots beside it."`
 }
 
 type bareEchoCmd struct {
@@ -81,8 +83,29 @@ func (c *bareEchoCmd) run(ctx context.Context) error {
 	return bareecho.Serve(ctx, l)
 }
 
+// check says what would come out only after all has been measured.
+func (c *runCmd) check() error {
+	if c.Docs != "" && c.Short {
+		return errors.New("--docs is not for a --short run: its figures say nothing of speed")
+	}
+	if c.Docs != "" {
+		if err := bench.CheckDocs(c.Docs); err != nil {
+			return err
+		}
+	}
+	if c.JSON != "" {
+		if err := os.MkdirAll(filepath.Dir(c.JSON), 0o750); err != nil {
+			return fmt.Errorf("make a directory for the report: %w", err)
+		}
+	}
+	return nil
+}
+
 func (c *runCmd) run(ctx context.Context, command string, stdout, stderr io.Writer) error {
-	report, err := bench.Run(ctx, bench.Config{Source: c.Source, Short: c.Short, Rounds: c.Rounds, Soak: c.Soak, Progress: stderr})
+	if err := c.check(); err != nil {
+		return err
+	}
+	report, err := bench.Run(ctx, bench.Config{Source: c.Source, Short: c.Short, Rounds: c.Rounds, Soak: c.Soak, Profiles: c.Profiles, Progress: stderr})
 	if err != nil {
 		return err
 	}

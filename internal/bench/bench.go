@@ -17,6 +17,7 @@ type Config struct {
 	Short    bool          // small and quick: to show that it works, not to judge
 	Rounds   int           // of all that is measured in rounds; default 3, short 1
 	Soak     time.Duration // how long the memory of both is watched under load; default 5 min, short 5 s
+	Profiles string        // directory that keeps the profiles; "" for none
 	Progress io.Writer     // told of each step
 }
 
@@ -78,7 +79,7 @@ func (b *Bench) measure(ctx context.Context) error {
 			}
 		}
 	}
-	for _, step := range []func(context.Context) error{b.hotKeys, b.participants, b.scale, b.memory, b.soak} {
+	for _, step := range []func(context.Context) error{b.hotKeys, b.participants, b.scale, b.memory, b.soak, b.profiles} {
 		if err := step(ctx); err != nil {
 			return err
 		}

@@ -37,6 +37,10 @@ func (r Report) Markdown() string {
 		fmt.Fprintf(&b, "| %d× | %s | %s | %s | %s | %s | %.2f |\n", s.Times, figure(float64(s.Conversations)), figure(float64(s.Events)),
 			figure(s.Rate), figure(s.Enricher), figure(s.NATS), s.Calls)
 	}
+	for _, p := range r.Profiles {
+		fmt.Fprintf(&b, "\n**Where the processor time of %s goes** while it does as much as it can (`go tool pprof -top`)\n\n```\n%s\n```\n", p.Program, p.Top)
+	}
+	b.WriteString("\n![Latency and throughput, default sync](bench-default.svg)\n\n![Latency and throughput, sync_interval: always](bench-always.svg)\n")
 	fmt.Fprintf(&b, "\nThe ledger of %d runs of the pipeline: %s events answered with 2xx, %d lost, %d twice, %d out of order.\n"+
 		"Memory was watched for %s at %d webhooks/s.\n", r.Ledger.Runs, figure(float64(r.Ledger.Owed)), r.Ledger.Lost, r.Ledger.Twice, r.Ledger.OutOfOrder, r.Soak, endToEndRate)
 	return b.String()
@@ -54,20 +58,42 @@ func (r Row) markdown() string {
 	return fmt.Sprintf("| %s | %s%s | %s | %s | %s | %s |\n", r.What, figure(r.Value), spread, ceiling, ratio, r.Goal, met(r.Met))
 }
 
+// place is BENCHMARKS.md without its measured part.
+type place struct {
+	file          string
+	before, after []byte
+}
+
+func findPlace(dir string) (place, error) {
+	p := place{file: filepath.Join(dir, "BENCHMARKS.md")}
+	whole, err := os.ReadFile(p.file)
+	if err != nil {
+		return p, fmt.Errorf("find the table's place: %w", err)
+	}
+	var rest []byte
+	var begins, ends bool
+	p.before, rest, begins = bytes.Cut(whole, []byte(markBegin))
+	_, p.after, ends = bytes.Cut(rest, []byte(markEnd))
+	if !begins || !ends {
+		return p, fmt.Errorf("find the table's place: %s has no %s and %s", p.file, markBegin, markEnd)
+	}
+	return p, nil
+}
+
+// CheckDocs says whether dir has a place for the measured part: worth knowing before it is measured.
+func CheckDocs(dir string) error {
+	_, err := findPlace(dir)
+	return err
+}
+
 // Write puts the measured part into BENCHMARKS.md in dir, and the plots beside it.
 func (r Report) Write(dir string) error {
-	file := filepath.Join(dir, "BENCHMARKS.md")
-	whole, err := os.ReadFile(file)
+	p, err := findPlace(dir)
 	if err != nil {
-		return fmt.Errorf("write the table: %w", err)
+		return err
 	}
-	before, rest, begins := bytes.Cut(whole, []byte(markBegin))
-	_, after, ends := bytes.Cut(rest, []byte(markEnd))
-	if !begins || !ends {
-		return fmt.Errorf("write the table: %s has no %s and %s", file, markBegin, markEnd)
-	}
-	text := fmt.Sprintf("%s%s\n\n%s\n%s%s", before, markBegin, r.Markdown(), markEnd, after)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil { //nolint:gosec // the operator's own directory
+	text := fmt.Sprintf("%s%s\n\n%s\n%s%s", p.before, markBegin, r.Markdown(), markEnd, p.after)
+	if err := os.WriteFile(p.file, []byte(text), 0o600); err != nil { //nolint:gosec // the operator's own directory
 		return fmt.Errorf("write the table: %w", err)
 	}
 	for _, m := range modes() {

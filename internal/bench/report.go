@@ -10,16 +10,17 @@ import (
 
 // Report is what a bench showed. Its JSON is what --json writes.
 type Report struct {
-	Machine Machine       `json:"machine"`
-	Command string        `json:"command"`
-	Short   bool          `json:"short"`
-	Rounds  int           `json:"rounds"`
-	Soak    string        `json:"soak"`
-	Seconds float64       `json:"seconds"`
-	Rows    []Row         `json:"rows"`
-	Scale   []ScaleRow    `json:"scale"`
-	Ledger  Ledger        `json:"ledger"`
-	Runs    []load.Result `json:"runs"` // of the last round, with their series and percentiles
+	Machine  Machine       `json:"machine"`
+	Command  string        `json:"command"`
+	Short    bool          `json:"short"`
+	Rounds   int           `json:"rounds"`
+	Soak     string        `json:"soak"`
+	Seconds  float64       `json:"seconds"`
+	Rows     []Row         `json:"rows"`
+	Scale    []ScaleRow    `json:"scale"`
+	Profiles []Profile     `json:"profiles"`
+	Ledger   Ledger        `json:"ledger"`
+	Runs     []load.Result `json:"runs"` // of the last round, with their series and percentiles
 }
 
 // Ledger is the sum of the verdicts on all runs of the pipeline.
@@ -87,6 +88,9 @@ func (r Report) Text() string {
 	for _, s := range r.Scale {
 		fmt.Fprintf(&b, "  %4dx %7d events of %6d conversations  %8s events/s  enricher %s us, NATS %s us an event\n",
 			s.Times, s.Events, s.Conversations, figure(s.Rate), figure(s.Enricher), figure(s.NATS))
+	}
+	for _, p := range r.Profiles {
+		fmt.Fprintf(&b, "\nwhere the processor time of %s goes\n%s\n", p.Program, p.Top)
 	}
 	fmt.Fprintf(&b, "\n%d runs of the pipeline; %s\n", r.Ledger.Runs, r.Ledger.Outcome)
 	return b.String()

@@ -27,11 +27,12 @@ func owner() validation.SID { return sandbox.SID("AC", "bench") }
 
 // rig is one pipeline of processes, with streams of its own that begin empty.
 type rig struct {
-	b       *Bench
-	dir     string
-	always  bool // sync_interval: always
-	traffic *load.Traffic
-	ledger  *sandbox.Ledger
+	b        *Bench
+	dir      string
+	always   bool // sync_interval: always
+	profiled bool // ingest and enricher are those that can be profiled
+	traffic  *load.Traffic
+	ledger   *sandbox.Ledger
 
 	nats, twilio, ingest, enricher *process
 	natsURL, twilioURL, ingestURL  string
@@ -187,7 +188,7 @@ func (r *rig) startIngest(ctx context.Context) error {
 		return err
 	}
 	r.ingestURL = "http://" + address
-	r.ingest, err = r.b.start("ingest", ingestProgram, nil, "NATS_URL="+r.natsURL, "ROLLCALL_LISTEN="+address, "ROLLCALL_OPS_LISTEN="+ops,
+	r.ingest, err = r.b.start("ingest", r.program(ingestProgram), nil, "BENCH_PROFILE="+r.b.profileOf("ingest"), "NATS_URL="+r.natsURL, "ROLLCALL_LISTEN="+address, "ROLLCALL_OPS_LISTEN="+ops,
 		"ROLLCALL_PUBLIC_URL="+r.ingestURL, "ROLLCALL_OUTBOX_DIR="+filepath.Join(r.dir, "outbox"), "ROLLCALL_LOG_LEVEL=warn",
 		"TWILIO_ACCOUNT_SID="+string(owner()), "TWILIO_AUTH_TOKEN="+token.Reveal())
 	if err != nil {
@@ -201,13 +202,21 @@ func (r *rig) startEnricher(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.enricher, err = r.b.start("enricher", enricherProgram, nil, "NATS_URL="+r.natsURL, "ROLLCALL_OPS_LISTEN="+ops, "ROLLCALL_LOG_LEVEL=warn",
+	r.enricher, err = r.b.start("enricher", r.program(enricherProgram), nil, "BENCH_PROFILE="+r.b.profileOf("enricher"), "NATS_URL="+r.natsURL, "ROLLCALL_OPS_LISTEN="+ops, "ROLLCALL_LOG_LEVEL=warn",
 		"TWILIO_ACCOUNT_SID="+string(owner()), "TWILIO_AUTH_TOKEN="+token.Reveal(),
 		"ROLLCALL_CONVERSATIONS_URL="+r.twilioURL, "ROLLCALL_FLEX_URL="+r.twilioURL)
 	if err != nil {
 		return err
 	}
 	return r.enricher.ready(ctx, answers("http://"+ops+"/readyz"))
+}
+
+// program is the one of that name that this rig runs.
+func (r *rig) program(name string) string {
+	if r.profiled {
+		return filepath.Join(profiledDir, name)
+	}
+	return name
 }
 
 func twoAddresses(ctx context.Context) (one, two string, err error) {

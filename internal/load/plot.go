@@ -53,7 +53,7 @@ func latencyPlot(title string, results []Result) (*plot.Plot, error) {
 	p.X.Label.Text, p.Y.Label.Text = "percentile", "latency, ms"
 	p.X.Tick.Marker = nines{}
 	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-	p.Legend.Top, p.Legend.Left = true, true
+	p.Legend.Top, p.Legend.Left = false, false // latency rises towards the right: there is room below
 	for i, r := range results {
 		var line plotter.XYs
 		for _, b := range r.Latency.Percentiles {
