@@ -93,7 +93,7 @@ func (r Report) Write(dir string) error {
 		return err
 	}
 	text := fmt.Sprintf("%s%s\n\n%s\n%s%s", p.before, markBegin, r.Markdown(), markEnd, p.after)
-	if err := os.WriteFile(p.file, []byte(text), 0o600); err != nil { //nolint:gosec // the operator's own directory
+	if err := os.WriteFile(p.file, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write the table: %w", err)
 	}
 	for _, m := range modes() {

@@ -187,7 +187,7 @@ func (b *Bench) keepProfile(program, file string) error {
 		err = os.MkdirAll(b.cfg.Profiles, 0o750)
 	}
 	if err == nil {
-		err = os.WriteFile(filepath.Join(b.cfg.Profiles, program+".prof"), whole, 0o600)
+		err = os.WriteFile(filepath.Join(b.cfg.Profiles, program+".prof"), whole, 0o600) //nolint:gosec // the directory is the caller's to choose
 	}
 	if err != nil {
 		return fmt.Errorf("keep the profile: %w", err)
