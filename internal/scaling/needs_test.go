@@ -29,8 +29,8 @@ func TestNeeds(t *testing.T) {
 			t.Errorf("%s: got %d, want %d", name, c.got, c.want)
 		}
 	}
-	near(t, "ids", idMemory(1, time.Second), 2*150, 1e-9)
-	near(t, "subjects", subjectMemory(20.0/3, time.Hour), 2*3600*235, 1e-9)
+	near(t, "ids", idMemory(1, time.Second), 2*anID.value, 1e-9)
+	near(t, "subjects", subjectMemory(20.0/3, time.Hour), 2*3600*aSubject.value, 1e-9)
 	near(t, "disk", disk(1, time.Hour), 3600*(rawSize.value+enrichedSize.value)*3, 1e-9)
 }
 
