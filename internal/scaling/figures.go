@@ -18,9 +18,9 @@ const twoCores = "measured: 2 cores for server and publishers together, 64 publi
 //	go test ./internal/scaling -run Page -update
 var (
 	ingestCore = figure{"ingest, one core", 4000, "webhooks/s",
-		"**assumed**, until a benchmark of the whole of ingest says it"}
+		"**assumed**, until `make bench` has run: [BENCHMARKS.md](BENCHMARKS.md)"}
 	enricherCore = figure{"enricher, one core", 1000, "events/s",
-		"**assumed**, until a benchmark of the whole of the enricher says it"}
+		"**assumed**, until `make bench` has run"}
 	stream = figure{"one stream, NATS as it is by default", 39_000, "messages/s", twoCores}
 	always = figure{"one stream, `sync_interval: always`", 4000, "messages/s", twoCores + "; the disk decides"}
 	anID   = figure{"an id in a duplicate window", 153, "bytes of memory",
