@@ -23,6 +23,7 @@ const composeTimeout = 3 * time.Minute
 // send it, and nothing left behind.
 func TestComposeUpIsHealthyAndAnEventComesThrough(t *testing.T) {
 	needsImages(t)
+	t.Parallel()
 	project := newCompose(t)
 	services := []string{"nats", "ingest", "enricher", "sandbox-twilio"} // its sender would change the world meanwhile
 	project.run(t, append([]string{"up", "--detach"}, services...)...)

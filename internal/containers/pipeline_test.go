@@ -129,14 +129,14 @@ func TestEnricherStoppedAndStartedLosesNothing(t *testing.T) {
 
 	sendBurst()
 	grace := 30 * time.Second
-	if err := s.enricher.Stop(t.Context(), &grace); err != nil {
+	if err := s.enrichers[0].Stop(t.Context(), &grace); err != nil {
 		t.Fatalf("stop the enricher: %v", err)
 	}
-	if state, err := s.enricher.State(t.Context()); err != nil || state.ExitCode != 0 {
+	if state, err := s.enrichers[0].State(t.Context()); err != nil || state.ExitCode != 0 {
 		t.Errorf("the enricher's exit code: got %d (%v), want 0", state.ExitCode, err)
 	}
 	sendBurst()
-	if err := s.enricher.Start(t.Context()); err != nil {
+	if err := s.enrichers[0].Start(t.Context()); err != nil {
 		t.Fatalf("start the enricher again: %v", err)
 	}
 	sendBurst()

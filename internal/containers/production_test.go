@@ -13,6 +13,7 @@ import (
 // passwords of NATS, and who Twilio is.
 func TestProductionIsRefusedWithoutItsSecrets(t *testing.T) {
 	needsDocker(t)
+	t.Parallel()
 	required := []string{
 		"TWILIO_AUTH_TOKEN", "ROLLCALL_PUBLIC_URL", "ROLLCALL_NATS_INGEST_PASSWORD", "ROLLCALL_NATS_ENRICHER_PASSWORD",
 		"ROLLCALL_NATS_PROVISIONER_PASSWORD", "ROLLCALL_NATS_OPERATOR_PASSWORD", "ROLLCALL_NATS_CONSUMER_PASSWORD",

@@ -3,8 +3,14 @@ package containers
 import (
 	"context"
 	"io"
+	"math/rand/v2"
+	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,56 +37,93 @@ const (
 // natsUsers are the users of deploy/nats; here each one's password is its name.
 var natsUsers = []string{"INGEST", "ENRICHER", "PROVISIONER", "OPERATOR", "CONSUMER"}
 
-// stack is the whole of rollcall, each part in its container on a private network,
-// with the configuration of NATS that compose uses.
+// stack is the whole of rollcall, each part in its container, with the configuration of NATS that compose uses. The
+// parts reach each other on one network, back, and this machine reaches them through another, front: a
+// part that is cut off from the others can still be asked how it is.
 type stack struct {
-	network  *testcontainers.DockerNetwork
-	nats     *natscontainer.NATSContainer
-	ingest   testcontainers.Container
-	enricher testcontainers.Container
-	twilio   fakeTwilio
-	sender   sandbox.Sender
-	cast     sandbox.Cast
+	front, back *testcontainers.DockerNetwork
+	nats        *natscontainer.NATSContainer
+	ingest      testcontainers.Container
+	enrichers   []testcontainers.Container
+	twilio      fakeTwilio
+	sender      sandbox.Sender
+	cast        sandbox.Cast
 }
 
 func startStack(t *testing.T) *stack {
 	t.Helper()
+	return startStackOf(t, 1)
+}
+
+// startStackOf starts a stack with some enrichers. What is in settings is set in all of its containers.
+func startStackOf(t *testing.T, enrichers int, settings ...string) *stack {
+	t.Helper()
 	needsImages(t)
 	s := &stack{cast: sandbox.NewCast(sandbox.SID("AC", "containers"))}
-	s.startNetwork(t)
+	s.front, s.back = startNetwork(t), startNetwork(t, network.WithInternal())
 	s.startNATS(t)
 	s.startTwilio(t)
-	s.provision(t)
-	s.ingest = s.run(t, "ingest", []string{"8080/tcp", "8081/tcp"}, ready("8081/tcp"), testcontainers.WithEnv(map[string]string{
+	common := environment(settings)
+	s.provision(t, common)
+	s.startIngest(t, common)
+	for range enrichers {
+		s.startEnricher(t, common)
+	}
+	return s
+}
+
+func (s *stack) startIngest(t *testing.T, common testcontainers.CustomizeRequestOption) {
+	t.Helper()
+	s.ingest = s.run(t, "ingest", []string{"8080/tcp", ingestOps}, ready(ingestOps), testcontainers.WithEnv(map[string]string{
 		"NATS_URL": natsURL("ingest"), "TWILIO_AUTH_TOKEN": token, "TWILIO_ACCOUNT_SID": string(s.cast.Account),
 		"ROLLCALL_PUBLIC_URL": publicURL, "ROLLCALL_OPS_LISTEN": ":8081",
-	}))
-	s.enricher = s.run(t, "enricher", []string{"8082/tcp"}, ready("8082/tcp"), testcontainers.WithEnv(map[string]string{
+	}), common)
+	s.sender = sandbox.Sender{
+		Target: endpoint(t, s.ingest, "8080/tcp"), Public: publicURL, Key: validation.NewSecret(token), Client: client(t),
+	}
+}
+
+func (s *stack) startEnricher(t *testing.T, common testcontainers.CustomizeRequestOption) {
+	t.Helper()
+	s.enrichers = append(s.enrichers, s.run(t, "enricher", []string{enricherOps}, ready(enricherOps), testcontainers.WithEnv(map[string]string{
 		"NATS_URL": natsURL("enricher"), "TWILIO_AUTH_TOKEN": token, "TWILIO_ACCOUNT_SID": string(s.cast.Account),
 		"ROLLCALL_CONVERSATIONS_URL": "http://twilio:8090", "ROLLCALL_FLEX_URL": "http://twilio:8090",
 		"ROLLCALL_OPS_LISTEN": ":8082",
-	}), testcontainers.WithCmd("run", "--no-provision"))
-	s.sender = sandbox.Sender{
-		Target: endpoint(t, s.ingest, "8080/tcp", "http"), Public: publicURL, Key: validation.NewSecret(token), Client: client(t),
+	}), testcontainers.WithCmd("run", "--no-provision"), common))
+}
+
+// The ports where the parts tell an operator how they are.
+const (
+	ingestOps   = "8081/tcp"
+	enricherOps = "8082/tcp"
+)
+
+// environment reads settings of the form NAME=value.
+func environment(settings []string) testcontainers.CustomizeRequestOption {
+	env := map[string]string{}
+	for _, setting := range settings {
+		name, value, _ := strings.Cut(setting, "=")
+		env[name] = value
 	}
-	return s
+	return testcontainers.WithEnv(env)
 }
 
 // natsURL is how a container on the network reaches NATS as user.
 func natsURL(user string) string { return "nats://" + user + ":" + user + "@nats:4222" }
 
-func (s *stack) startNetwork(t *testing.T) {
+func startNetwork(t *testing.T, options ...network.NetworkCustomizer) *testcontainers.DockerNetwork {
 	t.Helper()
-	made, err := network.New(t.Context(), network.WithLabels(map[string]string{ownerLabel: thisRun().String()}))
+	options = append(options, network.WithLabels(map[string]string{ownerLabel: thisRun().String()}))
+	made, err := network.New(t.Context(), options...)
 	if err != nil {
-		t.Fatalf("make the network: %v", err)
+		t.Fatalf("make a network: %v", err)
 	}
-	s.network = made
 	t.Cleanup(func() {
 		if err := made.Remove(context.WithoutCancel(t.Context())); err != nil {
-			t.Errorf("remove the network: %v", err)
+			t.Errorf("remove a network: %v", err)
 		}
 	})
+	return made
 }
 
 func (s *stack) startNATS(t *testing.T) {
@@ -89,13 +132,9 @@ func (s *stack) startNATS(t *testing.T) {
 	for _, user := range natsUsers {
 		env["ROLLCALL_NATS_"+user+"_PASSWORD"] = lower(user)
 	}
-	root, err := repository()
-	if err != nil {
-		t.Fatal(err)
-	}
 	options := append(s.options("nats", "4222/tcp", "6222/tcp", "8222/tcp"),
 		testcontainers.WithFiles(testcontainers.ContainerFile{
-			HostFilePath: filepath.Join(root, "deploy", "nats", "nats-server.conf"), ContainerFilePath: "/etc/nats/tested.conf", FileMode: 0o644,
+			Reader: strings.NewReader(natsConfig(t)), ContainerFilePath: "/etc/nats/tested.conf", FileMode: 0o644,
 		}),
 		testcontainers.WithCmd("--config", "/etc/nats/tested.conf"),
 		testcontainers.WithEnv(env),
@@ -110,20 +149,39 @@ func (s *stack) startNATS(t *testing.T) {
 	s.nats = server
 }
 
+// natsConfig is the configuration that compose uses, with one more user: the judge, who may read RAW.
+func natsConfig(t *testing.T) string {
+	t.Helper()
+	root, err := repository()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := os.ReadFile(filepath.Join(root, "deploy", "nats", "nats-server.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const users = "    users: [\n"
+	before, after, found := strings.Cut(string(config), users)
+	if !found {
+		t.Fatal("the configuration of NATS has no list of users where one was")
+	}
+	return before + users + "      {user: judge, password: judge}\n" + after
+}
+
 func (s *stack) startTwilio(t *testing.T) {
 	t.Helper()
 	container := s.run(t, "twilio", []string{"8090/tcp"},
 		wait.ForHTTP("/sandbox/healthy").WithPort("8090/tcp").WithStatusCodeMatcher(func(code int) bool { return code == 204 }),
 		testcontainers.WithImage(image("sandbox")), testcontainers.WithCmd("twilio", "--listen", ":8090"),
 		testcontainers.WithEnv(map[string]string{"TWILIO_AUTH_TOKEN": token, "TWILIO_ACCOUNT_SID": string(s.cast.Account)}))
-	s.twilio = fakeTwilio{base: endpoint(t, container, "8090/tcp", "http"), client: client(t)}
+	s.twilio = fakeTwilio{base: endpoint(t, container, "8090/tcp"), client: client(t)}
 }
 
 // provision declares the streams, as the identity that may.
-func (s *stack) provision(t *testing.T) {
+func (s *stack) provision(t *testing.T, common testcontainers.CustomizeRequestOption) {
 	t.Helper()
 	s.run(t, "provision", nil, wait.ForExit(), testcontainers.WithImage(image("enricher")), testcontainers.WithCmd("provision"),
-		testcontainers.WithEnv(map[string]string{"NATS_URL": natsURL("provisioner")}))
+		testcontainers.WithEnv(map[string]string{"NATS_URL": natsURL("provisioner")}), common)
 }
 
 // run starts a container named name on the network, from its image unless options say
@@ -142,11 +200,12 @@ func (s *stack) run(t *testing.T, name string, ports []string, until wait.Strate
 	return started
 }
 
-// options are what every container has: its name on the network, our label, no
-// more rights than compose gives it, and its ports on 127.0.0.1 alone.
+// options are what every container has: its name on the back network, our label, no more rights than
+// compose gives it, and its ports on 127.0.0.1 alone, the same after a restart.
 func (s *stack) options(name string, ports ...string) []testcontainers.ContainerCustomizer {
 	return []testcontainers.ContainerCustomizer{
-		network.WithNetwork([]string{name}, s.network),
+		network.WithNetwork(nil, s.front),
+		network.WithNetwork([]string{name}, s.back),
 		testcontainers.WithLabels(map[string]string{ownerLabel: thisRun().String()}),
 		testcontainers.WithExposedPorts(ports...),
 		testcontainers.WithHostConfigModifier(func(host *dockercontainer.HostConfig) {
@@ -154,9 +213,28 @@ func (s *stack) options(name string, ports ...string) []testcontainers.Container
 			host.SecurityOpt = []string{"no-new-privileges"}
 			host.PortBindings = dockernetwork.PortMap{}
 			for _, port := range ports {
-				host.PortBindings[dockernetwork.MustParsePort(port)] = []dockernetwork.PortBinding{{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1})}}
+				host.PortBindings[dockernetwork.MustParsePort(port)] = []dockernetwork.PortBinding{
+					{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), HostPort: strconv.Itoa(freePort())},
+				}
 			}
 		}),
+	}
+}
+
+var given sync.Map // ports of this machine that a container has, or had
+
+// freePort is a port of this machine for one container. It is outside the range of those that the system gives to
+// connections, so that nobody takes it while the container is down.
+func freePort() int {
+	for {
+		port := 20_000 + rand.IntN(12_000)
+		if _, taken := given.LoadOrStore(port, true); taken {
+			continue
+		}
+		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
 }
 
@@ -190,10 +268,10 @@ func showLog(ctx context.Context, t *testing.T, name string, c testcontainers.Co
 	t.Logf("the end of the log of %s:\n%s", name, tail(string(said), 4000))
 }
 
-// endpoint is where this machine reaches a container's port.
-func endpoint(t *testing.T, c testcontainers.Container, port, scheme string) string {
+// endpoint is the URL at which this machine reaches a container's port.
+func endpoint(t *testing.T, c testcontainers.Container, port string) string {
 	t.Helper()
-	url, err := c.PortEndpoint(t.Context(), port, scheme)
+	url, err := c.PortEndpoint(t.Context(), port, "http")
 	if err != nil {
 		t.Fatalf("find port %s: %v", port, err)
 	}

@@ -1,0 +1,131 @@
+package containers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rollcall-events/rollcall/events"
+	"github.com/rollcall-events/rollcall/internal/sandbox"
+)
+
+// judge reads every stream, over a connection that outlives what happens to NATS.
+type judge struct {
+	t  *testing.T
+	js jetstream.JetStream
+}
+
+func (s *stack) judge(t *testing.T) judge {
+	t.Helper()
+	conn, err := nats.Connect(s.nats.MustConnectionString(t.Context()), nats.UserInfo("judge", "judge"),
+		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.Timeout(5*time.Second))
+	if err != nil {
+		t.Fatalf("connect to NATS as the judge: %v", err)
+	}
+	t.Cleanup(conn.Close)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return judge{t, js}
+}
+
+// messages returns how many a stream holds; -1 when NATS does not say.
+func (j judge) messages(stream string) int {
+	ctx, cancel := context.WithTimeout(j.t.Context(), 2*time.Second)
+	defer cancel()
+	s, err := j.js.Stream(ctx, stream)
+	if err != nil {
+		return -1
+	}
+	return int(s.CachedInfo().State.Msgs)
+}
+
+// enrichedSince reports whether what came out last was received after some moment.
+func (j judge) enrichedSince(moment time.Time) bool {
+	ctx, cancel := context.WithTimeout(j.t.Context(), 2*time.Second)
+	defer cancel()
+	s, err := j.js.Stream(ctx, "ROLLCALL_ENRICHED")
+	if err != nil {
+		return false
+	}
+	m, err := s.GetMsg(ctx, s.CachedInfo().State.LastSeq)
+	if err != nil {
+		return false
+	}
+	e, err := events.DecodeEnriched(m.Data)
+	return err == nil && e.ReceivedAt.After(moment)
+}
+
+// isSettled reports whether as much has come out as is owed.
+func (j judge) isSettled(ledger *sandbox.Ledger) bool {
+	enriched, dead := j.messages("ROLLCALL_ENRICHED"), j.messages("ROLLCALL_DEAD")
+	return enriched >= 0 && dead >= 0 && enriched+dead >= ledger.Owed() && j.messages("ROLLCALL_QUEUE") == 0
+}
+
+// read gives the ledger all that the streams hold. Whatever could still store something must have ended.
+func (j judge) read(ledger *sandbox.Ledger) {
+	j.t.Helper()
+	for _, from := range []struct {
+		stage  events.Stage
+		stream string
+	}{{events.StageRaw, "ROLLCALL_RAW"}, {events.StageEnriched, "ROLLCALL_ENRICHED"}, {events.StageDead, "ROLLCALL_DEAD"}} {
+		if err := j.readStream(ledger, from.stage, from.stream); err != nil {
+			j.t.Fatalf("read %s: %v", from.stream, err)
+		}
+	}
+}
+
+func (j judge) readStream(ledger *sandbox.Ledger, stage events.Stage, name string) error {
+	ctx, cancel := context.WithTimeout(j.t.Context(), time.Minute)
+	defer cancel()
+	stream, err := j.js.Stream(ctx, name)
+	if err != nil {
+		return err
+	}
+	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		return err
+	}
+	for left := int(stream.CachedInfo().State.Msgs); left > 0; {
+		batch, err := consumer.Fetch(min(left, 1000), jetstream.FetchMaxWait(10*time.Second))
+		if err != nil {
+			return err
+		}
+		for m := range batch.Messages() {
+			ledger.Stored(stage, m.Data())
+			left--
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%d messages have not come: %w", left, ctx.Err())
+		}
+	}
+	return nil
+}
+
+// calls returns how many requests the fake Twilio was sent.
+func (f fakeTwilio) calls(ctx context.Context) (n int, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, f.base+sandbox.AdminPath+"calls", nil)
+	if err != nil {
+		return 0, err
+	}
+	answer, err := f.client.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	defer answer.Body.Close()
+	var calls map[sandbox.Endpoint]int
+	if err := json.NewDecoder(answer.Body).Decode(&calls); err != nil {
+		return 0, err
+	}
+	for _, made := range calls {
+		n += made
+	}
+	return n, nil
+}
