@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/rollcall-events/rollcall/internal/broker"
 	"github.com/rollcall-events/rollcall/internal/enrich"
 	"github.com/rollcall-events/rollcall/participants"
@@ -13,10 +15,11 @@ import (
 
 // enricher is what cmd/enricher runs, on a link of its own.
 type enricher struct {
-	link *link
-	conn *broker.Conn
-	gate *gate
-	end  func() // stops, and waits
+	link    *link
+	conn    *broker.Conn
+	gate    *gate
+	figures *prometheus.Registry
+	end     func() // stops, and waits
 }
 
 // seam lets a test stand between the broker's tasks and the pipeline.
@@ -24,7 +27,10 @@ type seam func(enrich.Task) enrich.Task
 
 func (r *rig) startEnricher(t *testing.T, link *link, between seam) *enricher {
 	t.Helper()
-	conn, err := broker.Connect(context.WithoutCancel(t.Context()), broker.Config{URL: link.url(), Name: "enricher", Role: broker.RoleEnricher, Log: logger()})
+	figures := prometheus.NewRegistry()
+	conn, err := broker.Connect(context.WithoutCancel(t.Context()), broker.Config{
+		URL: link.url(), Name: "enricher", Role: broker.RoleEnricher, Log: logger(), Registerer: figures,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,11 +38,11 @@ func (r *rig) startEnricher(t *testing.T, link *link, between seam) *enricher {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pipeline, err := enrich.New(enrich.Config{CallTimeout: 2 * time.Second, ExtendEvery: ackWait / 4, StopTimeout: time.Second}, api, r.book, logger(), nil)
+	pipeline, err := enrich.New(enrich.Config{CallTimeout: 2 * time.Second, ExtendEvery: ackWait / 4, StopTimeout: time.Second}, api, r.book, logger(), figures)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &enricher{link: link, conn: conn, gate: newGate()}
+	e := &enricher{link: link, conn: conn, gate: newGate(), figures: figures}
 	if between == nil {
 		between = e.gate.hold
 	}

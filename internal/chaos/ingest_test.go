@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/rollcall-events/rollcall/internal/broker"
 	"github.com/rollcall-events/rollcall/internal/ingest"
 )
@@ -20,17 +22,23 @@ type ingestProcess struct {
 	dir     string
 	address string // host:port
 
-	server *http.Server
-	end    func() // stops all but the server, and waits
+	server  *http.Server
+	figures *prometheus.Registry
+	end     func() // stops all but the server, and waits
 }
 
 func (r *rig) newIngest(t *testing.T) *ingestProcess {
+	t.Helper()
+	return r.newIngestOn(t, newLink(t, r.cluster.address))
+}
+
+func (r *rig) newIngestOn(t *testing.T, link *link) *ingestProcess {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &ingestProcess{r: r, t: t, link: newLink(t, r.cluster.address), dir: t.TempDir(), address: l.Addr().String()}
+	p := &ingestProcess{r: r, t: t, link: link, dir: t.TempDir(), address: l.Addr().String()}
 	p.start(l, nil)
 	t.Cleanup(p.kill)
 	return p
@@ -41,7 +49,10 @@ func (p *ingestProcess) url() string { return "http://" + p.address }
 // start serves on l. It stores through an outbox, unless another store is given.
 func (p *ingestProcess) start(l net.Listener, other func(*broker.Conn) ingest.Store) {
 	p.t.Helper()
-	conn, err := broker.Connect(context.Background(), broker.Config{URL: p.link.url(), Name: "ingest", Role: broker.RoleIngest, FailFast: true, Log: logger()})
+	p.figures = prometheus.NewRegistry()
+	conn, err := broker.Connect(context.Background(), broker.Config{
+		URL: p.link.url(), Name: "ingest", Role: broker.RoleIngest, FailFast: true, Log: logger(), Registerer: p.figures,
+	})
 	if err != nil {
 		p.t.Fatal(err)
 	}

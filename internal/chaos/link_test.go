@@ -9,6 +9,10 @@ import (
 
 // link is the way of one process to NATS. It can be cut, as when the process is killed or the network goes, and
 // frozen: then what was sent arrives late.
+//
+// Toxiproxy, which the tests of a sick network use, cannot stand in for it: its way leads to one server, where this one finds
+// any that runs; what ends a connection there lets what is under way arrive; and what its half-open connection
+// holds back is lost, never late.
 type link struct {
 	listener net.Listener
 	target   func() string

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
 	"github.com/rollcall-events/rollcall/internal/broker"
@@ -18,7 +19,14 @@ var (
 	loud  = flag.Bool("loud", false, "show what the parts log")
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(broker.MayOutlive)) }
+func TestMain(m *testing.M) {
+	zerolog.SetGlobalLevel(zerolog.Disabled) // toxiproxy has a logger of its own
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(broker.MayOutlive),
+		// A toxic that ends a connection leaves behind those who were about to hand it something, for ever.
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*NoopToxic).Pipe"),
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).read"),
+	)
+}
 
 func logger() *slog.Logger {
 	if *loud {

@@ -59,6 +59,8 @@ var onlyIn = map[string][]string{
 	"go.opentelemetry.io/contrib/instrumentation/github.com/labstack": {"internal/ingest"},
 	"github.com/nats-io/nats-server":                                  {"internal/broker"},
 	"github.com/testcontainers":                                       {},
+	"github.com/Shopify/toxiproxy":                                    {},
+	"github.com/rs/zerolog":                                           {},
 	"testing":                                                         {},
 }
 
