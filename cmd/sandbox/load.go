@@ -191,7 +191,7 @@ func (c *loadCmd) settle(ctx context.Context, p *printer, stored *load.Stored, n
 	ledger := sandbox.NewLedger()
 	load.Enter(ledger, notes)
 	p.line("waiting for %d events to come out", ledger.Owed())
-	if err := stored.Settle(ctx, ledger.Owed(), nil); err != nil {
+	if err := stored.Settle(ctx, ledger.Owed()); err != nil {
 		return sandbox.Verdict{}, err
 	}
 	verdict, err := stored.Judge(ctx, ledger)

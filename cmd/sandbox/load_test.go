@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,6 +58,15 @@ func TestLoadIsJudgedByTheLedger(t *testing.T) {
 	if plotted, err := os.ReadFile(svg); err != nil || !strings.Contains(string(plotted), "</svg>") {
 		t.Errorf("got a plot of %d bytes and %v, want an SVG", len(plotted), err)
 	}
+}
+
+// An event of a conversation that Twilio does not know comes out dead, and what is kept beside it of that is no event.
+func TestLoadThatDiesIsJudgedToo(t *testing.T) {
+	pipe, args := underLoad(t)
+	args = slices.DeleteFunc(args, func(arg string) bool { return arg == "--twilio" || arg == pipe.twilio })
+	p := start(t, append(args, "--nats-url", pipe.nats, "--rate", "100", "--duration", "1s")...)
+	p.wait(t)
+	p.find(t, ` 0 enriched, [1-9][0-9]* dead; 0 lost, 0 twice, 0 out of order, 0 other faults`)
 }
 
 // A closed loop ends when its time is over, and without NATS only answers are judged.

@@ -72,7 +72,7 @@ func (r *rig) steady(ctx context.Context, n int) error {
 		return err
 	}
 	load.Enter(r.ledger, notes)
-	return r.stored.Settle(ctx, r.ledger.Owed(), nil)
+	return r.stored.Settle(ctx, r.ledger.Owed())
 }
 
 // arrivals notes when each enriched event comes.
@@ -90,7 +90,9 @@ func (r *rig) watch(ctx context.Context) (*arrivals, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the stream of enriched events: %w", err)
 	}
-	consumer, err := r.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverNewPolicy})
+	consumer, err := r.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{"rollcall.enriched.>"}, DeliverPolicy: jetstream.DeliverNewPolicy,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("follow enriched events: %w", err)
 	}

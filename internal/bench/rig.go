@@ -243,7 +243,7 @@ func (r *rig) settle(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.stored.Settle(ctx, r.ledger.Owed(), nil); err != nil {
+	if err := r.stored.Settle(ctx, r.ledger.Owed()); err != nil {
 		return err
 	}
 	verdict, err := r.stored.Judge(ctx, r.ledger)

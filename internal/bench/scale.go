@@ -65,7 +65,7 @@ func (b *Bench) scaleOnce(ctx context.Context, times int) (row ScaleRow, err err
 		return row, err
 	}
 	start := time.Now()
-	if err := r.stored.Settle(ctx, r.ledger.Owed(), nil); err != nil {
+	if err := r.stored.Settle(ctx, r.ledger.Owed()); err != nil {
 		return row, err
 	}
 	took := time.Since(start)

@@ -35,7 +35,7 @@ type mark struct {
 func Mark(ctx context.Context, js jetstream.JetStream) (*Stored, error) {
 	s := &Stored{js: js, marks: map[events.Stage]mark{}}
 	for _, stage := range stages() {
-		name, err := js.StreamNameBySubject(ctx, "rollcall."+string(stage)+".>")
+		name, err := js.StreamNameBySubject(ctx, pattern(stage))
 		if err != nil {
 			return nil, fmt.Errorf("find the stream of %s events (has an enricher declared it?): %w", stage, err)
 		}
@@ -48,8 +48,11 @@ func Mark(ctx context.Context, js jetstream.JetStream) (*Stored, error) {
 	return s, nil
 }
 
-// Count returns how many messages of a stage were stored since the mark.
-func (s *Stored) Count(ctx context.Context, stage events.Stage) (int, error) {
+// pattern matches every event of a stage. A stream may hold more than its stage's: what became of events on the others.
+func pattern(stage events.Stage) string { return "rollcall." + string(stage) + ".>" }
+
+// atMost returns how many messages of any kind a stage's stream took since the mark, which is quickly asked.
+func (s *Stored) atMost(ctx context.Context, stage events.Stage) (int, error) {
 	stream, err := s.js.Stream(ctx, s.marks[stage].stream)
 	if err != nil {
 		return 0, fmt.Errorf("look at the stream of %s events: %w", stage, err)
@@ -57,28 +60,55 @@ func (s *Stored) Count(ctx context.Context, stage events.Stage) (int, error) {
 	return int(stream.CachedInfo().State.LastSeq - s.marks[stage].last), nil //nolint:gosec // not that many
 }
 
+// Count returns how many events of a stage were stored since the mark.
+func (s *Stored) Count(ctx context.Context, stage events.Stage) (int, error) {
+	m := s.marks[stage]
+	consumer, err := s.js.CreateConsumer(ctx, m.stream, jetstream.ConsumerConfig{
+		FilterSubject: pattern(stage), AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: m.last + 1,
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count %s events: %w", stage, err)
+	}
+	if err := s.js.DeleteConsumer(ctx, m.stream, consumer.CachedInfo().Name); err != nil {
+		return 0, fmt.Errorf("count %s events: %w", stage, err)
+	}
+	return int(consumer.CachedInfo().NumPending), nil //nolint:gosec // not that many
+}
+
+// out is how many events have come out, or while that is certainly less than owed how many at most.
+func (s *Stored) out(ctx context.Context, owed int) (out int, err error) {
+	for _, ask := range []func(context.Context, events.Stage) (int, error){s.atMost, s.Count} {
+		enriched, err := ask(ctx, events.StageEnriched)
+		if err != nil {
+			return 0, err
+		}
+		dead, err := ask(ctx, events.StageDead)
+		if err != nil {
+			return 0, err
+		}
+		if out = enriched + dead; out < owed {
+			break
+		}
+	}
+	return out, nil
+}
+
 // Settle waits until as many events have come out as owed, or for so long that the rest will not. Whether they are the
-// right ones is for the ledger to say. told, which may be nil, is told how many have come out.
-func (s *Stored) Settle(ctx context.Context, owed int, told func(out int)) error {
+// right ones is for the ledger to say.
+func (s *Stored) Settle(ctx context.Context, owed int) error {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
-	best, since := -1, time.Now()
+	last, since := -1, time.Now()
 	for {
-		enriched, err := s.Count(ctx, events.StageEnriched)
+		out, err := s.out(ctx, owed)
 		if err != nil {
 			return err
 		}
-		dead, err := s.Count(ctx, events.StageDead)
-		if err != nil {
-			return err
+		if out != last {
+			last, since = out, time.Now()
 		}
-		if out := enriched + dead; out > best {
-			best, since = out, time.Now()
-			if told != nil {
-				told(out)
-			}
-		}
-		if best >= owed || time.Since(since) > patience {
+		if out >= owed || time.Since(since) > patience {
 			return nil
 		}
 		select {
@@ -100,17 +130,13 @@ func (s *Stored) Judge(ctx context.Context, ledger *sandbox.Ledger) (sandbox.Ver
 }
 
 func (s *Stored) read(ctx context.Context, stage events.Stage, ledger *sandbox.Ledger) error {
-	m := s.marks[stage]
-	stream, err := s.js.Stream(ctx, m.stream)
-	if err != nil {
+	n, err := s.Count(ctx, stage)
+	if err != nil || n == 0 {
 		return err
 	}
-	state := stream.CachedInfo().State
-	if state.LastSeq <= m.last {
-		return nil
-	}
-	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: m.last + 1,
+	m := s.marks[stage]
+	consumer, err := s.js.OrderedConsumer(ctx, m.stream, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{pattern(stage)}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: m.last + 1,
 	})
 	if err != nil {
 		return err
@@ -120,16 +146,11 @@ func (s *Stored) read(ctx context.Context, stage events.Stage, ledger *sandbox.L
 		return err
 	}
 	defer messages.Stop()
-	for at := m.last; at < state.LastSeq; {
+	for range n {
 		msg, err := messages.Next(jetstream.NextMaxWait(10 * time.Second))
 		if err != nil {
 			return err
 		}
-		meta, err := msg.Metadata()
-		if err != nil {
-			return err
-		}
-		at = meta.Sequence.Stream
 		ledger.Stored(stage, msg.Data())
 	}
 	return nil
