@@ -13,14 +13,11 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/goleak"
 
 	"github.com/rollcall-events/rollcall/events"
 	"github.com/rollcall-events/rollcall/internal/broker"
 	"github.com/rollcall-events/rollcall/validation"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(broker.MayOutlive)) }
 
 const (
 	public  = "https://hooks.example.com"
@@ -68,6 +65,13 @@ func start(t *testing.T, env map[string]string, args ...string) *command {
 func serving(t *testing.T, env map[string]string) *command {
 	t.Helper()
 	c := start(t, env)
+	c.awaitListening(t)
+	return c
+}
+
+// awaitListening waits until the command says where it listens.
+func (c *command) awaitListening(t *testing.T) {
+	t.Helper()
 	wait(t, "the command to listen", func() bool {
 		for line := range strings.Lines(c.stderr.String()) {
 			var entry struct{ Msg, Webhooks, Ops string }
@@ -77,7 +81,6 @@ func serving(t *testing.T, env map[string]string) *command {
 		}
 		return c.hooks != ""
 	})
-	return c
 }
 
 // stop ends the command as a signal does, and returns its exit code.

@@ -86,8 +86,11 @@ func mayDecide(e events.Event) bool {
 	return e.PreAction || e.Feed == events.FeedConversations && e.Resource == events.Unknown
 }
 
-// guardedParse is events.Parse. Should that panic, the delivery is evidence like any other that cannot be parsed.
+// guardedParse is events.Parse, of no more bodies at once than there are processors: it takes many times the size of one
+// that is made for that. Should it panic, the delivery is evidence like any other that cannot be parsed.
 func (s *Service) guardedParse(d events.Delivery) (accepted []events.Event, rejected []events.DeadLetter, err error) {
+	s.reading <- struct{}{}
+	defer func() { <-s.reading }()
 	defer func() {
 		if value := recover(); value != nil {
 			accepted, rejected, err = nil, []events.DeadLetter{evidence(d)}, caught(value)

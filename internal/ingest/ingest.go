@@ -43,7 +43,7 @@ type Service struct {
 	tracer   trace.Tracer
 	handler  http.Handler
 	large    chan struct{} // one for each body over smallBody in memory
-	checking chan struct{} // one for each signature being checked
+	reading  chan struct{} // one for each body whose signature is checked, or that is parsed
 	now      func() time.Time
 	parse    func(events.Delivery) ([]events.Event, []events.DeadLetter) // events.Parse
 }
@@ -64,11 +64,11 @@ func New(cfg Config, store Store, keys Keyring, log *slog.Logger, reg prometheus
 	}
 	s := &Service{
 		cfg: cfg, store: store, keys: keys, verifier: verifier, log: log, metrics: metrics,
-		tracer:   otel.Tracer("github.com/rollcall-events/rollcall/internal/ingest"),
-		large:    make(chan struct{}, maxLargeBodies),
-		checking: make(chan struct{}, max(4, runtime.GOMAXPROCS(0))),
-		now:      time.Now,
-		parse:    events.Parse,
+		tracer:  otel.Tracer("github.com/rollcall-events/rollcall/internal/ingest"),
+		large:   make(chan struct{}, maxLargeBodies),
+		reading: make(chan struct{}, max(4, runtime.GOMAXPROCS(0))),
+		now:     time.Now,
+		parse:   events.Parse,
 	}
 	s.handler = s.router()
 	return s, nil

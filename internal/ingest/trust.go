@@ -67,8 +67,8 @@ func theOnly(h http.Header, name string) string {
 // verify returns the accounts that the signing key belongs to. No more signatures are checked
 // at once than there are processors: a hostile form takes many times its size while it is read.
 func (s *Service) verify(req validation.Request) ([]validation.SID, outcome) {
-	s.checking <- struct{}{}
-	defer func() { <-s.checking }()
+	s.reading <- struct{}{}
+	defer func() { <-s.reading }()
 
 	keys, accounts := s.keys.Signers()
 	i, err := s.verifier.Verify(req, keys)
