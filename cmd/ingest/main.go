@@ -27,9 +27,21 @@ const (
 var version string
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+	os.Exit(run(untilSignalled(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+}
+
+// untilSignalled returns a context that the first signal ends. The second ends the process at once: it is nobody's to
+// handle any more, before anything can show that the first has come.
+func untilSignalled() context.Context {
+	ctx, stop := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		signal.Stop(signals)
+		stop()
+	}()
+	return ctx
 }
 
 // run is the whole command: it serves until ctx is done and returns the exit code.
