@@ -297,6 +297,7 @@ func TestBombsLeaveMemoryFlat(t *testing.T) {
 				if status == http.StatusOK {
 					most = parsing
 				}
+				t.Logf("forged, or signed: %t", signature != "Zm9yZ2Vk")
 				a.wantFlat(t, most, func() {
 					a.wantAll(t, attackers, status, func(w *wire) int {
 						_, _ = io.WriteString(w, head("POST "+target, tt.media, signature, more...)+length(len(tt.body))+tt.body)
