@@ -276,7 +276,7 @@ func TestBombsLeaveMemoryFlat(t *testing.T) {
 		"repeated JSON key":     {"/webhooks/orchestrator", jsonType, "{" + fits(strings.Repeat(`"a":1,`, mib/6-100)) + `"b":1}`, "", 200},
 		"array of empty events": {"/webhooks/event-streams", jsonType, "[" + fits(strings.Repeat("{},", mib/3-100)) + "{}]", "", 200},
 		"a full batch":          {"/webhooks/event-streams", jsonType, "[" + strings.Repeat(`{"a":{}},`, 999) + "{}]", "", 200},
-		"gzip of 1 GiB":         {"/webhooks/orchestrator", jsonType, bomb(t), "gzip", 200},
+		"gzip of 993 MiB":       {"/webhooks/orchestrator", jsonType, bomb(t), "gzip", 200},
 		"gzip of a form":        {hook, form, bomb(t), "gzip", 200},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -323,7 +323,7 @@ func manyKeys(n int) string {
 	return b.String()
 }
 
-// bomb is 1 GiB of zeros in about 1 MiB: one MiB of them, and that again and again, which is one gzip file.
+// bomb is 993 MiB of zeros in less than 1 MiB: one MiB of them, and that again and again, which is one gzip file.
 func bomb(t *testing.T) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -332,5 +332,5 @@ func bomb(t *testing.T) string {
 	if err = errors.Join(err, w.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return strings.Repeat(out.String(), min(1024, (mib-64)/out.Len()))
+	return strings.Repeat(out.String(), (mib-64)/out.Len())
 }
