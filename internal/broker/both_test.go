@@ -252,12 +252,12 @@ func died(t *testing.T, topology Topology, n int, at func(*testing.T, *Task)) (c
 		t.Fatal("Head: got false, want true")
 	}
 	at(t, tasks[0])
+	w.stop() // before it could be given them again
 	for _, task := range tasks {
 		if err := task.Release(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	w.stop()
 	tasks = work(t, dial(t, s, "next")).take(t, n)
 	slices.SortFunc(tasks, func(a, b *Task) int { return int(a.queue) - int(b.queue) })
 	return c, tasks

@@ -23,8 +23,8 @@ func (t *Task) Head(ctx context.Context) (bool, error) {
 	}
 	head, err := t.isHead(ctx)
 	t.head = head && err == nil
-	if err != nil && !errors.Is(err, ErrDone) {
-		t.forget()
+	if !t.head && !errors.Is(err, ErrDone) {
+		t.forget() // another process works on the key: what is remembered of it is old when Head is asked again
 	}
 	return t.head, err
 }

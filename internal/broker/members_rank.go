@@ -55,12 +55,14 @@ func (r *ranks) deal(all []string, self string) (owned int) {
 	return owned
 }
 
-// The owner asks for twice as much as may be under way in a partition, and anew when it has taken half: so the server always has a
-// request of the owner's, however fast it delivers, but for the moment in which one has expired. Others get then
-// what there is, at most fallbackBatch at once.
+// How many tasks are asked for at once, and again when half of them have come. While the server has a request of the owner's nothing goes
+// astray to another, so the owner asks for many and the others for few: measured with three processes, 8 partitions and bursts of
+// 3,000 events, 64 and 64 led 3 to 7 % astray when the events were new and 70 % when they had piled up; 512 and 8, none and 1 %; 8,000 and 64,
+// none. But what is asked for is also what the server may put before all else that is on its way here, its answers to the head
+// check included: 8,000 for each partition would be many MB on a slow way.
 const (
-	ownBatch      = 2 * maxAckPending
-	fallbackBatch = 64
+	ownBatch      = 512
+	fallbackBatch = 8
 )
 
 func pullOptions(rank int) []jetstream.PullMessagesOpt {

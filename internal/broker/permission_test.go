@@ -95,9 +95,17 @@ func TestEachUserCanDoItsWorkAndNoMore(t *testing.T) {
 	if err := tasks[0].Extend(); err != nil {
 		t.Error(err)
 	}
+	moved := make(chan struct{}, 1)
+	stop := tasks[1].Watch(func() { moved <- struct{}{} })
 	if err := tasks[0].Publish(t.Context(), enriched(tasks[0].Event())); err != nil {
 		t.Errorf("Publish: %v", err)
 	}
+	select {
+	case <-moved:
+	case <-time.After(10 * time.Second):
+		t.Error("Watch: got nothing, want told of the publish")
+	}
+	stop()
 	if err := ingest.PublishDead(t.Context(), letter(event(key(1), 9))); err != nil {
 		t.Errorf("PublishDead: %v", err)
 	}

@@ -15,25 +15,25 @@ import (
 
 // cluster is one or more NATS servers that can be stopped and started again, each on its own store and ports.
 type cluster struct {
-	t    *testing.T
+	t    testing.TB
 	opts []*server.Options
 
 	mu      sync.Mutex
 	servers []*server.Server // nil while stopped
 }
 
-func startCluster(t *testing.T, n int) *cluster {
-	t.Helper()
-	ports := freePorts(t, 2*n)
+func startCluster(tb testing.TB, n int) *cluster {
+	tb.Helper()
+	ports := freePorts(tb, 2*n)
 	var routes []string
 	for _, port := range ports[n:] {
 		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
 	}
-	c := &cluster{t: t, servers: make([]*server.Server, n)}
+	c := &cluster{t: tb, servers: make([]*server.Server, n)}
 	for i := range n {
 		o := &server.Options{
 			ServerName: fmt.Sprintf("n%d", i), Host: "127.0.0.1", Port: ports[i],
-			JetStream: true, StoreDir: t.TempDir(), MaxPayload: 8 << 20, NoSigs: true, NoLog: true,
+			JetStream: true, StoreDir: tb.TempDir(), MaxPayload: 8 << 20, NoSigs: true, NoLog: true,
 		}
 		if n > 1 {
 			// Clients must not learn of ways around the links that they are cut off by.
@@ -42,7 +42,7 @@ func startCluster(t *testing.T, n int) *cluster {
 		}
 		c.opts = append(c.opts, o)
 	}
-	t.Cleanup(c.stopAll)
+	tb.Cleanup(c.stopAll)
 	c.startAll()
 	return c
 }
@@ -118,12 +118,12 @@ func (c *cluster) leader(lead func(*server.Server) bool) int {
 	return max(0, slices.IndexFunc(c.servers, func(s *server.Server) bool { return s != nil && lead(s) }))
 }
 
-func freePorts(t *testing.T, n int) (ports []int) {
-	t.Helper()
+func freePorts(tb testing.TB, n int) (ports []int) {
+	tb.Helper()
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		defer l.Close()
 		ports = append(ports, l.Addr().(*net.TCPAddr).Port)

@@ -25,29 +25,29 @@ type enricher struct {
 // seam lets a test stand between the broker's tasks and the pipeline.
 type seam func(enrich.Task) enrich.Task
 
-func (r *rig) startEnricher(t *testing.T, link *link, between seam) *enricher {
-	t.Helper()
+func (r *rig) startEnricher(tb testing.TB, link *link, between seam) *enricher {
+	tb.Helper()
 	figures := prometheus.NewRegistry()
-	conn, err := broker.Connect(context.WithoutCancel(t.Context()), broker.Config{
+	conn, err := broker.Connect(context.WithoutCancel(tb.Context()), broker.Config{
 		URL: link.url(), Name: "enricher", Role: broker.RoleEnricher, Log: logger(), Registerer: figures,
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	api, err := participants.New(participants.Config{ConversationsURL: r.twilioURL, FlexURL: r.twilioURL})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	pipeline, err := enrich.New(enrich.Config{CallTimeout: 2 * time.Second, ExtendEvery: ackWait / 4, StopTimeout: time.Second}, api, r.book, logger(), figures)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	e := &enricher{link: link, conn: conn, gate: newGate(), figures: figures}
 	if between == nil {
 		between = e.gate.hold
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	piping, stopPiping := context.WithCancel(context.WithoutCancel(t.Context()))
+	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
+	piping, stopPiping := context.WithCancel(context.WithoutCancel(tb.Context()))
 	var work, pipe sync.WaitGroup
 	work.Go(func() { _ = conn.Work(ctx, func(task *broker.Task) { pipeline.Handle(between(task)) }) })
 	pipe.Go(func() { _ = pipeline.Run(piping) })
@@ -57,11 +57,11 @@ func (r *rig) startEnricher(t *testing.T, link *link, between seam) *enricher {
 		work.Wait()
 		stopPiping()
 		pipe.Wait()
-		closing, done := context.WithTimeout(context.WithoutCancel(t.Context()), time.Second)
+		closing, done := context.WithTimeout(context.WithoutCancel(tb.Context()), time.Second)
 		defer done()
 		_ = conn.Close(closing)
 	})
-	t.Cleanup(e.end)
+	tb.Cleanup(e.end)
 	return e
 }
 

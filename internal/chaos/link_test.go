@@ -24,15 +24,15 @@ type link struct {
 	conns map[net.Conn]struct{}
 }
 
-func newLink(t *testing.T, target func() string) *link {
-	t.Helper()
+func newLink(tb testing.TB, target func() string) *link {
+	tb.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	l := &link{listener: listener, target: target, conns: map[net.Conn]struct{}{}}
 	l.all.Go(l.accept)
-	t.Cleanup(l.close)
+	tb.Cleanup(l.close)
 	return l
 }
 

@@ -49,9 +49,9 @@ func eventually(limit time.Duration, ok func() bool) bool {
 }
 
 // must is eventually where nothing can go on without it.
-func must(t *testing.T, what string, ok func() bool) {
-	t.Helper()
+func must(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
 	if !eventually(time.Minute, ok) {
-		t.Fatalf("%s: it did not come about within a minute", what)
+		tb.Fatalf("%s: it did not come about within a minute", what)
 	}
 }

@@ -42,7 +42,7 @@ func allOf(stage events.Stage) string { return "rollcall." + string(stage) + ".>
 
 // rig is all that the processes share: the servers, the fake Twilio, the accounts and the ledger.
 type rig struct {
-	t         *testing.T
+	t         testing.TB
 	cluster   *cluster
 	world     *sandbox.World
 	twilio    *sandbox.Twilio
@@ -53,22 +53,22 @@ type rig struct {
 	js        jetstream.JetStream // of the test's own, past all links
 }
 
-func newRig(t *testing.T, servers int, topology broker.Topology) *rig {
-	t.Helper()
-	r := &rig{t: t, cluster: startCluster(t, servers), ledger: sandbox.NewLedger()}
+func newRig(tb testing.TB, servers int, topology broker.Topology) *rig {
+	tb.Helper()
+	r := &rig{t: tb, cluster: startCluster(tb, servers), ledger: sandbox.NewLedger()}
 	r.world = sandbox.NewWorld(sandbox.State{})
 	r.world.Change(func(s *sandbox.State) { s.AddAccount(sandbox.Account{SID: owner, AuthToken: token.Reveal()}) })
 	r.twilio = sandbox.NewTwilio(r.world)
 	r.weather = &weather{twilio: r.twilio}
 	server := httptest.NewServer(r.weather)
-	t.Cleanup(server.Close)
+	tb.Cleanup(server.Close)
 	r.twilioURL = server.URL
 	var err error
 	r.book, err = credentials.Fixed(credentials.Account{
 		SID: owner, SigningKeys: []validation.Secret{token}, API: &participants.Credentials{Username: string(owner), Password: token},
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	r.connect()
 	r.provision(topology)

@@ -28,6 +28,7 @@ type Task interface {
 	Event() events.Event
 	Sequence() uint64 // orders the tasks of a key; a task that is delivered again has the same
 	Head(ctx context.Context) (bool, error)
+	Watch(moved func()) (stop func()) // tells when Head may say something else: early, late or never
 	Publish(ctx context.Context, e events.Enriched) error
 	Bury(ctx context.Context, d events.DeadLetter) error
 	Extend() error

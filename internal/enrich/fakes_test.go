@@ -41,6 +41,9 @@ type stream struct {
 
 	finished []finished // published or buried, in this order
 
+	watched map[string]map[*func()]struct{} // per key
+	heads   int                             // calls of Head
+
 	head        func(seq uint64) error // nil: no error
 	publish     func(seq uint64) error
 	bury        func(events.DeadLetter) error
@@ -54,7 +57,7 @@ type finished struct {
 }
 
 func newStream() *stream {
-	return &stream{undone: map[string][]uint64{}, extended: map[uint64]int{}}
+	return &stream{undone: map[string][]uint64{}, extended: map[uint64]int{}, watched: map[string]map[*func()]struct{}{}}
 }
 
 // task is a Task over a stream, that keeps the promises of broker.Task.
@@ -90,6 +93,7 @@ func (t *task) Sequence() uint64         { return t.seq }
 func (t *task) Head(ctx context.Context) (bool, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.heads++
 	if t.head != nil {
 		if err := t.head(t.seq); err != nil {
 			return false, err
@@ -115,6 +119,29 @@ func (t *task) store() error {
 func (t *task) done() {
 	key := t.event.Key()
 	t.undone[key] = slices.DeleteFunc(t.undone[key], func(seq uint64) bool { return seq == t.seq })
+	t.tell(key)
+}
+
+// tell calls those who watch the key.
+func (s *stream) tell(key string) {
+	for moved := range s.watched[key] {
+		(*moved)()
+	}
+}
+
+func (t *task) Watch(moved func()) (stop func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := t.event.Key()
+	if t.watched[key] == nil {
+		t.watched[key] = map[*func()]struct{}{}
+	}
+	t.watched[key][&moved] = struct{}{}
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.watched[key], &moved)
+	}
 }
 
 func (t *task) Publish(_ context.Context, e events.Enriched) error {

@@ -3,6 +3,7 @@ package enrich
 import (
 	"cmp"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/rollcall-events/rollcall/events"
@@ -15,11 +16,14 @@ import (
 type lane struct {
 	p    *Pipeline
 	key  string
-	wake chan struct{} // a task arrived; holds one token
+	wake chan struct{} // a task arrived, or something was published on the key; holds one token
 
 	items  []*item // by seq; guarded by p.mu, changed by the lane's goroutine and Handle
 	misses int     // how often in a row the first item could not be worked on
 	round  int     // how often calls have been made
+
+	moved        atomic.Bool // something was published on the key while the lane waited
+	stopWatching func()      // nil while it does not wait for another process
 }
 
 // item is a waiting task with what is known for it. Only its lane's goroutine uses it, but for
@@ -57,15 +61,13 @@ func (l *lane) insert(t Task, seq uint64) bool {
 		return false
 	}
 	l.items = slices.Insert(l.items, i, &item{task: t, seq: seq, came: time.Now()})
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
+	l.nudge()
 	return true
 }
 
 // run works until the lane is empty.
 func (l *lane) run() {
+	defer l.unwatch()
 	for it := l.first(); it != nil; it = l.first() {
 		l.guardedTurn(it)
 	}
@@ -119,11 +121,46 @@ func (l *lane) turn(it *item) {
 		l.misses++
 		l.pause(poll(l.misses), nil)
 	case !head:
-		l.misses++
-		l.pause(poll(l.misses), l.wake)
+		l.await(it)
 	default:
+		l.unwatch()
 		l.lead(it)
 		l.work(it)
+	}
+}
+
+// await waits until it may be the head: another process has the one before. When that is published the lane is
+// told; but that may be before it is stored, or be lost, so Head is asked from time to time all the same.
+func (l *lane) await(it *item) {
+	if l.stopWatching == nil {
+		l.stopWatching = l.taskOf(it).Watch(l.move)
+	}
+	if l.moved.Swap(false) {
+		l.misses = 0
+	}
+	l.misses++
+	l.pause(poll(l.misses), l.wake)
+}
+
+// move is told that something was published on the key.
+func (l *lane) move() {
+	l.moved.Store(true)
+	l.nudge()
+}
+
+// nudge ends the lane's pause, or the next one.
+func (l *lane) nudge() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// unwatch ends what await began.
+func (l *lane) unwatch() {
+	if l.stopWatching != nil {
+		l.stopWatching()
+		l.stopWatching = nil
 	}
 }
 

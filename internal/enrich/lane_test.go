@@ -51,6 +51,83 @@ func TestATaskThatIsNotTheHeadWaitsForTheOneBefore(t *testing.T) {
 	})
 }
 
+// What another process finishes is seen at once, however long the lane has waited.
+func TestALaneIsToldThatItIsItsTurn(t *testing.T) {
+	bubble(t, Config{}, func(b *bench) {
+		first := b.add(1, message(1)) // another process has it
+		b.handle(2, message(1))
+		after(time.Minute) // by now it asks every other second or so
+		b.mu().Lock()
+		first.done()
+		b.mu().Unlock()
+		synctest.Wait()
+		b.wantPublished("2")
+	})
+}
+
+// The lane is told before the message is stored: then it asks again soon, and not as rarely as before.
+func TestALaneThatIsToldTooEarlyAsksAgainSoon(t *testing.T) {
+	bubble(t, Config{}, func(b *bench) {
+		first := b.add(1, message(1))
+		b.handle(2, message(1))
+		after(time.Minute)
+		b.mu().Lock()
+		b.tell(first.event.Key())
+		b.mu().Unlock()
+		synctest.Wait()
+		b.mu().Lock()
+		delete(b.undone, first.event.Key()) // now it is stored, and nobody is told
+		b.undone[first.event.Key()] = []uint64{2}
+		b.mu().Unlock()
+		after(pollFirst)
+		b.wantPublished("2")
+	})
+}
+
+// Who works on its own tasks is told nothing: it would hear of each that it publishes.
+func TestALaneWatchesOnlyWhileItWaits(t *testing.T) {
+	bubble(t, Config{}, func(b *bench) {
+		count := func() (n int) {
+			for _, w := range b.watched {
+				n += len(w)
+			}
+			return n
+		}
+		watchers := func() int {
+			b.mu().Lock()
+			defer b.mu().Unlock()
+			return count()
+		}
+		b.publish = func(seq uint64) error {
+			if got := count(); got != 0 {
+				b.t.Errorf("while it publishes %d: got %d watchers, want 0", seq, got)
+			}
+			return nil
+		}
+		first := b.add(1, message(1))
+		b.handle(2, message(1))
+		b.handle(3, message(1))
+		synctest.Wait()
+		if got := watchers(); got != 1 {
+			b.t.Errorf("while it waits: got %d watchers, want 1", got)
+		}
+		b.Handle(first)
+		synctest.Wait()
+		b.wantPublished("1", "2", "3")
+		if got := watchers(); got != 0 {
+			b.t.Errorf("after its turn: got %d watchers, want 0", got)
+		}
+		b.add(4, message(1))
+		b.handle(5, message(1))
+		synctest.Wait()
+		b.stop()
+		synctest.Wait()
+		if got := watchers(); got != 0 {
+			b.t.Errorf("after the end: got %d watchers, want 0", got)
+		}
+	})
+}
+
 func TestWhatIsDoneAlreadyIsForgotten(t *testing.T) {
 	bubble(t, Config{}, func(b *bench) {
 		early := b.add(1, message(1))
