@@ -47,6 +47,7 @@ type rig struct {
 	world     *sandbox.World
 	twilio    *sandbox.Twilio
 	weather   *weather
+	ackWait   time.Duration // 0 is the default
 	twilioURL string
 	book      *credentials.Book
 	ledger    *sandbox.Ledger
@@ -55,11 +56,12 @@ type rig struct {
 
 func newRig(tb testing.TB, servers int, topology broker.Topology) *rig {
 	tb.Helper()
-	r := &rig{t: tb, cluster: startCluster(tb, servers), ledger: sandbox.NewLedger()}
+	r := &rig{t: tb, ackWait: topology.AckWait, cluster: startCluster(tb, servers), ledger: sandbox.NewLedger()}
 	r.world = sandbox.NewWorld(sandbox.State{})
 	r.world.Change(func(s *sandbox.State) { s.AddAccount(sandbox.Account{SID: owner, AuthToken: token.Reveal()}) })
 	r.twilio = sandbox.NewTwilio(r.world)
 	r.weather = &weather{twilio: r.twilio}
+	r.weather.seed(*seed)
 	server := httptest.NewServer(r.weather)
 	tb.Cleanup(server.Close)
 	r.twilioURL = server.URL

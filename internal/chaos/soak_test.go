@@ -80,6 +80,7 @@ func newSoak(t *testing.T) *soak {
 	}
 	k.crowd = newCrowd(t, k.rig, k.ingests...)
 	k.load = newLoad(k.crowd, k.random.Uint64())
+	k.weather.seed(seed)
 	k.weather.bad.Store(true)
 	k.report = newSoakReport(seed)
 	k.ledger.Store(sandbox.NewLedger())

@@ -83,14 +83,14 @@ func (s *storm) freezeLink() {
 	e := s.anEnricher()
 	e.link.freeze()
 	defer e.link.thaw()
-	s.outlast(ackWait)
+	s.outlast(s.ackWait)
 }
 
 func (s *storm) freezeTasks() {
 	e := s.anEnricher()
 	e.gate.close()
 	defer e.gate.open()
-	s.outlast(ackWait)
+	s.outlast(s.ackWait)
 }
 
 func (s *storm) cutOff() {
@@ -118,6 +118,10 @@ func (s *storm) flow() {
 	_ = eventually(4*time.Second, func() bool { return s.crowd.answered.Load() >= target })
 }
 
+// stormAckWait is longer than ackWait, since each of the thousands of tasks that wait in a storm is extended three times in it. The same
+// 20,000 events (seed 15725275885497869356) took 280 s with ackWait and 162 s with this, on a machine that had other work both times.
+const stormAckWait = 2 * ackWait
+
 // weathered runs n webhooks under rounds of all faults, each round in another order.
 func weathered(t *testing.T, n, rounds int) {
 	t.Helper()
@@ -128,7 +132,7 @@ func weathered(t *testing.T, n, rounds int) {
 	t.Logf("seed %d", seed)
 	began := time.Now()
 	s := &storm{random: rand.New(rand.NewPCG(seed, 0))}
-	s.rig = newRig(t, 3, broker.Topology{Replicas: 3, Partitions: 4, AckWait: ackWait})
+	s.rig = newRig(t, 3, broker.Topology{Replicas: 3, Partitions: 4, AckWait: stormAckWait})
 	for range 3 {
 		s.enrichers = append(s.enrichers, s.startEnricher(t, newLink(t, s.cluster.address), nil))
 	}
@@ -136,6 +140,7 @@ func weathered(t *testing.T, n, rounds int) {
 		s.ingests = append(s.ingests, s.newIngest(t))
 	}
 	s.crowd = newCrowd(t, s.rig, s.ingests...)
+	s.weather.seed(seed)
 	s.weather.bad.Store(true)
 
 	all := talks(n)
@@ -160,12 +165,7 @@ func weathered(t *testing.T, n, rounds int) {
 	if !eventually(2*time.Minute, func() bool { return isClosed(done) }) {
 		t.Fatalf("seed %d: %d of %d webhooks were answered; %s", seed, s.crowd.answered.Load(), total(all), s.state())
 	}
-	s.weather.bad.Store(false)
 	sent := time.Since(began)
-	// Fewer enrichers are faster for as long as all of them take from every partition: see docs/RELIABILITY.md.
-	for _, e := range s.enrichers[1:] {
-		e.end()
-	}
 	s.settle(patience)
 	settled := time.Since(began)
 	for _, e := range s.enrichers {
@@ -195,7 +195,7 @@ func isClosed(c <-chan struct{}) bool {
 }
 
 func TestNothingIsLostInAStorm(t *testing.T) {
-	n, rounds := 4_000, 1
+	n, rounds := 20_200, 1 // of which talks rounds off some
 	if testing.Short() {
 		n = 1_500
 	}

@@ -3,6 +3,7 @@ package chaos
 import (
 	"math/rand/v2"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +15,28 @@ type weather struct {
 	twilio *sandbox.Twilio
 	bad    atomic.Bool // some calls fail
 	out    atomic.Bool // all calls fail
+
+	mu     sync.Mutex
+	random *rand.Rand
+}
+
+// seed decides which calls meet which fault, as far as the order in which they come is the same.
+func (w *weather) seed(seed uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.random = rand.New(rand.NewPCG(seed, 1))
+}
+
+// fault returns what one call in four meets.
+func (w *weather) fault() (f sandbox.Fault, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.random.IntN(4) != 0 {
+		return sandbox.Fault{}, false
+	}
+	f = faults[w.random.IntN(len(faults))]
+	f.Times = 1
+	return f, true
 }
 
 // faults are what one call in four meets while the weather is bad.
@@ -29,13 +52,12 @@ var faults = []sandbox.Fault{
 }
 
 func (w *weather) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	switch {
-	case w.out.Load():
+	if w.out.Load() {
 		w.twilio.Script(sandbox.Fault{Status: http.StatusBadGateway, Times: 1})
-	case w.bad.Load() && rand.IntN(4) == 0:
-		fault := faults[rand.IntN(len(faults))]
-		fault.Times = 1
-		w.twilio.Script(fault)
+	} else if w.bad.Load() {
+		if f, ok := w.fault(); ok {
+			w.twilio.Script(f)
+		}
 	}
 	w.twilio.ServeHTTP(rw, r)
 }
