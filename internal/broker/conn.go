@@ -39,6 +39,7 @@ type Conn struct {
 	mu      sync.Mutex
 	streams map[string]jetstream.Stream // handles, not state
 	problem string                      // that NATS reported last
+	again   chan struct{}               // closed when the connection is made, or made again
 }
 
 // Connect returns a Conn that connects in the background if NATS is not there yet
@@ -69,6 +70,7 @@ func connect(ctx context.Context, cfg Config, more ...nats.Option) (*Conn, error
 		now:         time.Now,
 		member:      rand.Text(),
 		streams:     make(map[string]jetstream.Stream),
+		again:       make(chan struct{}),
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -127,6 +129,7 @@ func (c *Conn) lifetime() []nats.Option {
 
 func (c *Conn) onConnect(nc *nats.Conn) {
 	c.metrics.connected.Set(1)
+	c.tellConnected()
 	c.log.Info("connected to NATS", "client", c.cfg.Name, "server", nc.ConnectedServerName())
 }
 
@@ -135,6 +138,7 @@ func (c *Conn) onReconnect(nc *nats.Conn) {
 	c.metrics.reconnects.Inc()
 	c.denials.reset()
 	c.saidBefore("")
+	c.tellConnected()
 	c.log.Info("connected to NATS again", "client", c.cfg.Name, "server", nc.ConnectedServerName())
 }
 
@@ -189,6 +193,21 @@ func (c *Conn) Close(ctx context.Context) error {
 		c.nc.Close()
 		return fmt.Errorf("drain the connection to NATS: %w", ctx.Err())
 	}
+}
+
+// nextConnection is closed when the connection is next made, or made again. Who asks before trying what fails, and then waits for
+// it, misses none.
+func (c *Conn) nextConnection() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.again
+}
+
+func (c *Conn) tellConnected() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.again)
+	c.again = make(chan struct{})
 }
 
 // connection reports whether the connection is up, and its number among those made so far. It has been up all the time from one call

@@ -24,6 +24,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 	var wait backoff
 	failing := false
 	for ctx.Err() == nil {
+		again := o.conn.nextConnection()
 		n, err := o.drain(ctx)
 		if n > 0 {
 			wait.reset()
@@ -34,7 +35,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 		failing = err != nil
 		switch {
 		case err != nil:
-			wait.sleep(ctx)
+			wait.sleep(ctx, again)
 		case n == 0 && o.settled(ctx):
 			o.idle(ctx)
 		}

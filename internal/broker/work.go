@@ -31,7 +31,7 @@ const (
 func (c *Conn) Work(ctx context.Context, handle func(*Task)) error {
 	var wait backoff
 	for {
-		started := c.now()
+		started, again := c.now(), c.nextConnection()
 		err := c.workAll(ctx, handle)
 		if c.now().Sub(started) > backoffMost {
 			wait.reset()
@@ -44,7 +44,7 @@ func (c *Conn) Work(ctx context.Context, handle func(*Task)) error {
 		default:
 		}
 		c.idle.note(allPartitions, err)
-		wait.sleep(ctx)
+		wait.sleep(ctx, again)
 	}
 }
 
@@ -100,6 +100,7 @@ func (c *Conn) workPartition(ctx context.Context, p int, ranks *ranks, handle fu
 	watch := &watchdog{conn: c, partition: p}
 	defer watch.close()
 	for {
+		again := c.nextConnection()
 		pulling, end, rank := ranks.begin(ctx, p)
 		err := c.pull(pulling, p, rank, handle, &wait, watch)
 		dealt := pulling.Err() != nil // anew
@@ -113,7 +114,7 @@ func (c *Conn) workPartition(ctx context.Context, p int, ranks *ranks, handle fu
 			continue
 		}
 		c.idle.note(p, err)
-		wait.sleep(ctx)
+		wait.sleep(ctx, again)
 	}
 }
 
@@ -191,13 +192,16 @@ type backoff struct{ last time.Duration }
 
 func (b *backoff) reset() { b.last = 0 }
 
-// sleep waits longer each time, with jitter, or until ctx is done.
-func (b *backoff) sleep(ctx context.Context) {
+// sleep waits longer each time, with jitter; until again, a new connection, at the longest: what failed for want of one need not wait. It
+// ends when ctx is done.
+func (b *backoff) sleep(ctx context.Context, again <-chan struct{}) {
 	b.last = min(max(2*b.last, backoffLeast), backoffMost)
 	t := time.NewTimer(b.last/2 + rand.N(b.last/2)) //nolint:gosec // jitter is no secret
 	defer t.Stop()
 	select {
 	case <-t.C:
+	case <-again:
+		b.reset()
 	case <-ctx.Done():
 	}
 }
