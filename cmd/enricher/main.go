@@ -8,10 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
+	"github.com/rollcall-events/rollcall/cmd/internal/signals"
 	"github.com/rollcall-events/rollcall/internal/settings"
 )
 
@@ -26,21 +25,7 @@ const (
 )
 
 func main() {
-	os.Exit(run(untilSignalled(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
-}
-
-// untilSignalled returns a context that the first signal ends. The second ends the process at once: it is nobody's to
-// handle any more, before anything can show that the first has come.
-func untilSignalled() context.Context {
-	ctx, stop := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-signals
-		signal.Stop(signals)
-		stop()
-	}()
-	return ctx
+	os.Exit(run(signals.Context(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
 // run does what args ask for until it is done or ctx is, and returns the exit code.

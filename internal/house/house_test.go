@@ -38,12 +38,14 @@ var mayImport = map[string][]string{
 	"internal/bench":       {"events", "internal/load", "internal/sandbox", "participants", "validation"},
 	"internal/bareecho":    {},
 
-	"cmd/ingest":   {"events", "internal/broker", "internal/credentials", "internal/ingest", "internal/settings", "internal/telemetry", "participants", "validation"},
-	"cmd/enricher": {"events", "internal/broker", "internal/credentials", "internal/enrich", "internal/settings", "internal/telemetry", "participants", "validation"},
+	"cmd/ingest":   {"cmd/internal/signals", "events", "internal/broker", "internal/credentials", "internal/ingest", "internal/settings", "internal/telemetry", "participants", "validation"},
+	"cmd/enricher": {"cmd/internal/signals", "events", "internal/broker", "internal/credentials", "internal/enrich", "internal/settings", "internal/telemetry", "participants", "validation"},
 	"cmd/sandbox": {"events", "internal/broker", "internal/credentials", "internal/enrich", "internal/ingest", "internal/load", "internal/sandbox", "internal/settings",
 		"internal/telemetry", "participants", "validation"},
 	"cmd/bench":       {"internal/bareecho", "internal/bench", "internal/settings"},
 	"cmd/healthcheck": {},
+
+	"cmd/internal/signals": {},
 
 	"examples/consumer": {"events"}, // what a consumer can: the public packages
 
