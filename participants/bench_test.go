@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/rollcall-events/rollcall/validation"
 )
 
 // hotPages are the three lists: what decodes a page of each, and the testdata page that it is tried on.
@@ -34,6 +38,31 @@ func BenchmarkDecodePage(b *testing.B) {
 	}
 }
 
+// BenchmarkListConversation is a whole call, without the wire.
+func BenchmarkListConversation(b *testing.B) {
+	body := golden(b, "good_conversation_page")
+	client, err := New(Config{HTTPClient: &http.Client{Transport: wireless(body)}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	cred := Credentials{Username: theAccount, Password: validation.NewSecret("token")}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := client.ListConversation(b.Context(), cred, theConversation, "IS0123456789abcdef0123456789abcdef"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// wireless answers every request with a body.
+type wireless []byte
+
+func (w wireless) RoundTrip(req *http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(w)), Request: req,
+	}, nil
+}
+
 // BenchmarkTenPages is what a full v1 conversation costs: ten pages of 100 are decoded, and all of them written once.
 func BenchmarkTenPages(b *testing.B) {
 	body := manyOf(b, "good_conversation_page", 100)
@@ -44,8 +73,12 @@ func BenchmarkTenPages(b *testing.B) {
 		for range 10 {
 			all = append(all, decodeAll(b, hotPages[0].decode, body, 100)...)
 		}
-		if _, err := json.Marshal(all); err != nil {
-			b.Fatal(err)
+		var written []byte
+		var err error
+		for _, p := range all {
+			if written, err = p.AppendJSON(written); err != nil {
+				b.Fatal(err)
+			}
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/rollcall-events/rollcall/validation"
@@ -23,6 +24,7 @@ type Credentials struct {
 type Client struct {
 	conversations *url.URL
 	flex          *url.URL
+	v1, services1 *url.URL // of the Conversations, and of their services
 	http          *http.Client
 	maxBody       int64
 	userAgent     string
@@ -42,6 +44,8 @@ func New(cfg Config) (*Client, error) {
 	return &Client{
 		conversations: conversations,
 		flex:          flex,
+		v1:            conversations.JoinPath("v1", "Conversations"),
+		services1:     conversations.JoinPath("v1", "Services"),
 		http:          withoutRedirects(cfg.HTTPClient),
 		maxBody:       cfg.MaxBody,
 		userAgent:     cfg.UserAgent,
@@ -49,6 +53,13 @@ func New(cfg Config) (*Client, error) {
 		now:           time.Now,
 	}, nil
 }
+
+// The queries of first pages: read only.
+var (
+	conversationQuery = url.Values{"PageSize": {"100"}}
+	channelQuery      = url.Values{"PageSize": {"1000"}}
+	v2Query           = url.Values{"pageSize": {"1000"}}
+)
 
 // ListConversation returns all participants of a v1 conversation. When service is not
 // empty, a 404 on the plain path is tried once more below the service's path, and
@@ -58,7 +69,7 @@ func (c *Client) ListConversation(ctx context.Context, cred Credentials, convers
 	l := listing{
 		operation: "list conversation participants",
 		cred:      cred,
-		query:     url.Values{"PageSize": {"100"}},
+		query:     conversationQuery,
 		maxPages:  maxConversationPages,
 		decode:    conversationPage(asked{conversation: string(conversation), account: account(cred)}),
 		follow:    followURL,
@@ -66,12 +77,12 @@ func (c *Client) ListConversation(ctx context.Context, cred Credentials, convers
 	if err := checkArguments(l.operation, argument{"conversation", conversation, validation.PrefixConversation}, argument{"service", service, validation.PrefixChatService}); err != nil {
 		return nil, err
 	}
-	plain := c.conversations.JoinPath("v1", "Conversations", segment(conversation), "Participants")
+	plain := below(c.v1, string(conversation), "Participants")
 	if service == "" {
 		return c.list(ctx, l, plain)
 	}
-	below := c.conversations.JoinPath("v1", "Services", segment(service), "Conversations", segment(conversation), "Participants")
-	return c.listEither(ctx, l, service, plain, below)
+	ofService := below(c.services1, string(service), "Conversations", string(conversation), "Participants")
+	return c.listEither(ctx, l, service, plain, ofService)
 }
 
 // ListChannel returns all participants of a Flex interaction channel. The slice is never nil without an error.
@@ -79,7 +90,7 @@ func (c *Client) ListChannel(ctx context.Context, cred Credentials, interaction,
 	l := listing{
 		operation: "list channel participants",
 		cred:      cred,
-		query:     url.Values{"PageSize": {"1000"}},
+		query:     channelQuery,
 		maxPages:  maxPages,
 		decode:    channelPage(asked{interaction: string(interaction), channel: string(channel)}),
 		follow:    followURL,
@@ -95,7 +106,7 @@ func (c *Client) ListV2(ctx context.Context, cred Credentials, conversation vali
 	l := listing{
 		operation: "list v2 participants",
 		cred:      cred,
-		query:     url.Values{"pageSize": {"1000"}},
+		query:     v2Query,
 		maxPages:  maxPages,
 		decode:    orchestratorPage(asked{conversation: string(conversation), account: account(cred)}),
 		follow:    followToken,
@@ -116,6 +127,7 @@ func (c *Client) FetchV2(ctx context.Context, cred Credentials, conversation, pa
 	if err != nil {
 		return Participant{}, err
 	}
+	defer a.release()
 	want := asked{conversation: string(conversation), participant: string(participant), account: account(cred)}
 	r := report{api: Orchestrator, unexpected: c.onUnexpected}
 	fetched := decodeOrchestratorParticipant(a.body, want, &r)
@@ -135,6 +147,16 @@ func account(cred Credentials) string {
 		return ""
 	}
 	return cred.Username
+}
+
+// below returns the URL of what is below base. It is JoinPath for segments that need no escaping, such as a SID that was checked.
+func below(base *url.URL, segments ...string) *url.URL {
+	u, path := *base, "/"+strings.Join(segments, "/")
+	u.Path += path
+	if u.RawPath != "" {
+		u.RawPath += path
+	}
+	return &u
 }
 
 // segment escapes an identifier for a path, even though one that was checked needs it not.

@@ -95,5 +95,6 @@ func parseBase(setting, raw string) (*url.URL, error) {
 	case base.RawQuery != "" || base.ForceQuery || base.Fragment != "":
 		return nil, fmt.Errorf("%s: must have neither query nor fragment", setting)
 	}
+	base.Host = strings.TrimSuffix(base.Host, ":") // an empty port
 	return base, nil
 }

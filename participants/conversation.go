@@ -44,7 +44,7 @@ func messagingBinding(o object) []Address {
 	if raw == nil {
 		return nil
 	}
-	binding := newObject(o.name("messaging_binding"), raw, object{}, o.report)
+	binding := o.report.nested(o.name("messaging_binding"), raw)
 	return []Address{{
 		Channel:          binding.plain("type"),
 		Address:          binding.plain("address"),

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -339,4 +340,26 @@ func TestKeysAreNotSharedWithTheBody(t *testing.T) {
 	before := encode(t, p.participants)
 	clear(body)
 	diff(t, "participants after the body was overwritten", encode(t, p.participants), before)
+}
+
+// The body is memory that the next answer is read into: nothing of it may be in what was decoded.
+func TestWhatWasDecodedHasNothingOfTheBody(t *testing.T) {
+	for _, pattern := range []string{"good_*.json", "bad_*.json"} {
+		files, err := filepath.Glob(filepath.Join("testdata", pattern))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: got %d files, %v", pattern, len(files), err)
+		}
+		for _, file := range files {
+			name := strings.TrimSuffix(filepath.Base(file), ".json")
+			var r, untouched report
+			body := golden(t, name)
+			p, want := decoderOf(name)(body, &r), decoderOf(name)(slices.Clone(body), &untouched)
+			for i := range body {
+				body[i] = 'x'
+			}
+			if !reflect.DeepEqual(p, want) || !reflect.DeepEqual(r.problems, untouched.problems) {
+				t.Errorf("%s: got %+v and %v after another answer came, want %+v and %v", name, p, r.problems, want, untouched.problems)
+			}
+		}
+	}
 }

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rollcall-events/rollcall/internal/freeport"
 )
 
 func TestBothShapesOfErrorsAreRead(t *testing.T) {
@@ -288,9 +290,7 @@ func sayOnce(t *testing.T, text string) string {
 }
 
 func TestNobodyThereIsATransportFailure(t *testing.T) {
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
-	c := connect(t, Config{ConversationsURL: gone.URL})
+	c := connect(t, Config{ConversationsURL: "http://" + freeport.Address(t)})
 	_, err := listConversation(t, c)
 	e := failure(t, err)
 	diff(t, "failure", e.Failure, FailureTransport)

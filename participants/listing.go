@@ -31,17 +31,14 @@ type page struct {
 // dropped, since the list may have changed meanwhile; within a page nothing is. A full last page may name one
 // more, which is read to see that it is empty and the last.
 func (c *Client) list(ctx context.Context, l listing, target *url.URL) ([]Participant, error) {
-	all := []Participant{}
-	held := make(map[string]struct{})
-	asked := make(map[string]struct{})
+	var all []Participant
+	var held, asked map[string]struct{}
 	query := l.query
 	for number := 1; ; number++ {
 		encoded := query.Encode()
 		if _, again := asked[encoded]; again {
 			return nil, l.refuse("it was read already")
 		}
-		asked[encoded] = struct{}{}
-
 		p, err := c.readPage(ctx, l, withQuery(target, encoded))
 		if err != nil {
 			return nil, err
@@ -49,6 +46,13 @@ func (c *Client) list(ctx context.Context, l listing, target *url.URL) ([]Partic
 		if number > l.maxPages && (len(p.participants) > 0 || p.next != "") {
 			return nil, l.refuse("the list has more pages than it may")
 		}
+		if number == 1 && p.next == "" { // the rule
+			return p.participants, nil
+		}
+		if number == 1 {
+			held, asked = make(map[string]struct{}), make(map[string]struct{})
+		}
+		asked[encoded] = struct{}{}
 		all = appendNew(all, p.participants, held)
 		if p.next == "" {
 			return all, nil
@@ -65,6 +69,7 @@ func (c *Client) readPage(ctx context.Context, l listing, target *url.URL) (page
 	if err != nil {
 		return page{}, err
 	}
+	defer a.release()
 	r := report{unexpected: c.onUnexpected}
 	p := l.decode(a.body, &r)
 	if len(r.problems) > 0 {

@@ -35,7 +35,7 @@ func newObject(path string, raw []byte, spent object, r *report) object {
 }
 
 // usualFields is about how many fields an object has.
-const usualFields = 8
+const usualFields = 16
 
 func (o object) name(field string) string {
 	if o.path == "" {

@@ -25,7 +25,7 @@ func nextToken(whole object) string {
 	if raw == nil {
 		return ""
 	}
-	return newObject("meta", raw, object{}, whole.report).plain("nextToken")
+	return whole.report.nested("meta", raw).plain("nextToken")
 }
 
 // decodeOrchestratorParticipant decodes the answer of the v2 fetch.
@@ -67,10 +67,8 @@ func orchestratorAddresses(o object) []Address {
 		return nil
 	}
 	all := make([]Address, 0, len(items))
-	var address object
 	for i, item := range items {
-		address = newObject(o.name("addresses")+"["+strconv.Itoa(i)+"]", item, address, o.report)
-		all = append(all, orchestratorAddress(address))
+		all = append(all, orchestratorAddress(o.report.nested(o.name("addresses")+"["+strconv.Itoa(i)+"]", item)))
 	}
 	return all
 }

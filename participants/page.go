@@ -1,6 +1,7 @@
 package participants
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"unicode/utf8"
@@ -27,7 +28,8 @@ func newDocument(body []byte, r *report) object {
 		r.problem("body", rule)
 		return object{report: r}
 	}
-	fields, ok := r.split.members(body, make([]member, 0, usualFields))
+	const usual = 4 // its list, and what leads to the next page
+	fields, ok := r.split.members(body, make([]member, 0, usual))
 	if ok {
 		return object{fields: fields, report: r}
 	}
@@ -53,6 +55,9 @@ func textRule(body []byte) string {
 
 // tooDeep reports whether JSON text nests deeper than maxDepth. It need not be valid.
 func tooDeep(text []byte) bool {
+	if bytes.Count(text, []byte("{"))+bytes.Count(text, []byte("[")) <= maxDepth {
+		return false
+	}
 	depth, quoted := 0, false
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
@@ -96,5 +101,5 @@ func nextPageURL(whole object) string {
 	if raw == nil {
 		return ""
 	}
-	return newObject("meta", raw, object{}, whole.report).plain("next_page_url")
+	return whole.report.nested("meta", raw).plain("next_page_url")
 }

@@ -22,6 +22,13 @@ type report struct {
 	problems   validation.Problems
 	unexpected func(api API, field string)
 	split      splitter // takes the answer apart
+	spent      object   // the last that nested returned
+}
+
+// nested is newObject for one that is read before nested is called again.
+func (r *report) nested(path string, raw []byte) object {
+	r.spent = newObject(path, raw, r.spent, r)
+	return r.spent
 }
 
 func (r *report) problem(field, rule string) {

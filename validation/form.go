@@ -1,30 +1,27 @@
 package validation
 
 import (
-	"cmp"
 	"net/url"
 	"slices"
 	"strings"
 )
 
-// signedPairs returns what a body adds to the signed URL: of a posted form its
+// signedText returns url and what a body adds to it where both are signed: of a posted form its
 // pairs, of anything else nothing. It is false for a form that does not decode or is a flood.
-func signedPairs(method, contentType string, body []byte) (string, bool) {
+func signedText(url, method, contentType string, body []byte) ([]byte, bool) {
 	if method == methodGet || !isForm(contentType) {
-		return "", true
+		return []byte(url), true
 	}
 	pairs, ok := parseForm(string(body))
 	if !ok {
-		return "", false
+		return nil, false
 	}
 	slices.SortFunc(pairs, pair.compare)
-	var signed strings.Builder
-	signed.Grow(len(body))
+	b := append(make([]byte, 0, len(url)+len(body)), url...)
 	for _, p := range slices.Compact(pairs) {
-		signed.WriteString(p.key)
-		signed.WriteString(p.value)
+		b = append(append(b, p.key...), p.value...)
 	}
-	return signed.String(), true
+	return b, true
 }
 
 // maxFields bounds what anybody can make us decode and sort before a signature is
@@ -34,7 +31,10 @@ const maxFields = 4096
 type pair struct{ key, value string }
 
 func (p pair) compare(q pair) int {
-	return cmp.Or(strings.Compare(p.key, q.key), strings.Compare(p.value, q.value))
+	if c := strings.Compare(p.key, q.key); c != 0 {
+		return c
+	}
+	return strings.Compare(p.value, q.value)
 }
 
 // parseForm decodes body as url.ParseQuery does, but that ";" is a character like any other.

@@ -62,11 +62,11 @@ func (v *Verifier) Verify(r Request, keys []Secret) (int, error) {
 	if !hashed && !coveredWithoutHash(r) {
 		return 0, ErrBodyHashMissing
 	}
-	pairs, ok := signedPairs(r.Method, r.ContentType, r.Body)
+	tail, ok := signedText(path, r.Method, r.ContentType, r.Body)
 	if !ok {
 		return 0, ErrSignatureMismatch
 	}
-	signer := v.signer(r.Signature, path+pairs, keys)
+	signer := v.signer(r.Signature, tail, keys)
 	if signer < 0 {
 		return 0, ErrSignatureMismatch
 	}
@@ -120,9 +120,9 @@ func isForm(contentType string) bool {
 	return strings.EqualFold(strings.TrimSpace(media), mediaForm)
 }
 
-// signer returns the index of the first key that signed some base URL followed by rest, or -1.
-func (v *Verifier) signer(signature, rest string, keys []Secret) int {
-	tail, want := []byte(rest), []byte(signature)
+// signer returns the index of the first key that signed some base URL followed by tail, or -1.
+func (v *Verifier) signer(signature string, tail []byte, keys []Secret) int {
+	want := []byte(signature)
 	var sum, spelt []byte // used again for each
 	signer := -1
 	for i, key := range keys {
@@ -161,13 +161,12 @@ func sameHash(hexHash string, body []byte) bool {
 // carry bodySHA256). It is "" for a form that Verify would not take apart, which
 // nobody can sign.
 func Sign(key Secret, method, url, contentType string, body []byte) string {
-	pairs, ok := signedPairs(method, contentType, body)
+	signed, ok := signedText(url, method, contentType, body)
 	if !ok {
 		return ""
 	}
 	mac := hmac.New(sha1.New, []byte(key.Reveal()))
-	mac.Write([]byte(url))
-	mac.Write([]byte(pairs))
+	mac.Write(signed)
 	return string(appendMAC(nil, mac.Sum(nil)))
 }
 

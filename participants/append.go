@@ -1,0 +1,220 @@
+package participants
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/rollcall-events/rollcall/validation"
+)
+
+// AppendJSON appends p to b as a compact JSON object: byte for byte what encoding/json makes of it without
+// escaping <, > and &. Raw JSON in p is checked, and loses the white space between its tokens. The error is
+// validation.Problems, and b is then returned as it was: a raw value that is not JSON (rule "json"), or a time that
+// RFC 3339 cannot write (rule "rfc3339"). It names the first such field and never a value.
+func (p Participant) AppendJSON(b []byte) ([]byte, error) {
+	w := writer{b: append(b, '{')}
+	w.text("api", string(p.API))
+	w.text("id", p.ID)
+	w.some("account_id", p.AccountID)
+	w.some("conversation_id", p.ConversationID)
+	w.some("interaction_sid", p.InteractionSID)
+	w.some("channel_sid", p.ChannelSID)
+	w.some("type", p.Type)
+	w.some("name", p.Name)
+	w.some("identity", p.Identity)
+	w.some("profile_id", p.ProfileID)
+	w.some("role_sid", p.RoleSID)
+	w.raw("attributes", p.Attributes)
+	w.raw("routing_properties", p.Routing)
+	w.addresses(p.Addresses)
+	w.lastRead(p.LastRead)
+	w.time("created_at", p.CreatedAt)
+	w.time("updated_at", p.UpdatedAt)
+	w.some("url", p.URL)
+	w.extra(p.Extra)
+	if len(w.problems) > 0 {
+		return b, w.problems
+	}
+	return append(w.b, '}'), nil
+}
+
+func (w *writer) addresses(addresses []Address) {
+	if len(addresses) == 0 {
+		return
+	}
+	w.name("addresses")
+	w.put('[')
+	for _, a := range addresses {
+		w.next()
+		w.put('{')
+		w.some("channel", a.Channel)
+		w.some("address", a.Address)
+		w.some("proxy_address", a.ProxyAddress)
+		w.some("projected_address", a.ProjectedAddress)
+		w.some("channel_id", a.ChannelID)
+		w.extra(a.Extra)
+		w.put('}')
+	}
+	w.put(']')
+}
+
+func (w *writer) lastRead(read *LastRead) {
+	if read == nil {
+		return
+	}
+	w.name("last_read")
+	w.put('{')
+	if read.MessageIndex != nil {
+		w.name("message_index")
+		w.b = strconv.AppendInt(w.b, *read.MessageIndex, 10)
+	}
+	w.some("timestamp", read.Timestamp)
+	w.put('}')
+}
+
+// writer appends the fields of one object after another.
+type writer struct {
+	b        []byte // with what the object is in
+	problems validation.Problems
+}
+
+// next begins an element: nothing but what has just been opened ends in a bracket that opens.
+func (w *writer) next() {
+	if last := w.b[len(w.b)-1]; last != '{' && last != '[' {
+		w.b = append(w.b, ',')
+	}
+}
+
+func (w *writer) put(bracket byte) { w.b = append(w.b, bracket) }
+
+// name begins a field. There is nothing to escape in the name.
+func (w *writer) name(name string) {
+	w.next()
+	w.b = append(append(append(w.b, '"'), name...), `":`...)
+}
+
+func (w *writer) text(name, s string) {
+	w.name(name)
+	w.b = appendString(w.b, s)
+}
+
+func (w *writer) some(name, s string) {
+	if s != "" {
+		w.text(name, s)
+	}
+}
+
+func (w *writer) time(name string, t *time.Time) {
+	if t == nil {
+		return
+	}
+	w.name(name)
+	text, err := t.AppendText(append(w.b, '"'))
+	if err != nil {
+		w.problem(name, "rfc3339")
+		return
+	}
+	w.b = append(text, '"')
+}
+
+func (w *writer) raw(name string, raw json.RawMessage) {
+	if len(raw) > 0 {
+		w.name(name)
+		w.value(name, raw)
+	}
+}
+
+func (w *writer) extra(extra map[string]json.RawMessage) {
+	if len(extra) == 0 {
+		return
+	}
+	w.name("extra")
+	w.put('{')
+	names := make([]string, 0, usualFields)
+	for name := range extra {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		w.next()
+		w.b = append(appendString(w.b, name), ':')
+		w.value("extra", extra[name])
+	}
+	w.put('}')
+}
+
+// value appends raw, which is the field's or in it.
+func (w *writer) value(field string, raw json.RawMessage) {
+	if raw == nil {
+		w.b = append(w.b, "null"...)
+		return
+	}
+	b, err := jsontext.AppendFormat(w.b, raw, verbatim...)
+	if err != nil {
+		w.problem(field, "json")
+		return
+	}
+	w.b = b
+}
+
+func (w *writer) problem(field, rule string) {
+	if len(w.problems) == 0 {
+		w.problems = validation.Problems{{Field: field, Rule: rule}}
+	}
+}
+
+// verbatim takes what encoding/json does, and leaves out white space alone.
+var verbatim = append(slices.Clip(tolerant), jsontext.PreserveRawStrings(true))
+
+// appendString appends s in quotes, as encoding/json does without escaping <, > and &.
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	done := 0
+	for i := 0; i < len(s); {
+		if isPlain(s[i]) {
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if escaped := escape(r, size); escaped != "" {
+			b = append(append(b, s[done:i]...), escaped...)
+			done = i + size
+		}
+		i += size
+	}
+	return append(append(b, s[done:]...), '"')
+}
+
+// isPlain reports whether c is a whole character that is written as it is.
+func isPlain(c byte) bool { return ' ' <= c && c < utf8.RuneSelf && c != '"' && c != '\\' }
+
+// escape is how r, of so many bytes, is written; "" for as it is. An invalid byte becomes U+FFFD, and JavaScript's
+// own ends of a line are escaped.
+func escape(r rune, size int) string {
+	switch r {
+	case '"':
+		return `\"`
+	case '\\':
+		return `\\`
+	case '\b':
+		return `\b`
+	case '\f':
+		return `\f`
+	case '\n':
+		return `\n`
+	case '\r':
+		return `\r`
+	case '\t':
+		return `\t`
+	}
+	if r < ' ' || r == '\u2028' || r == '\u2029' || r == utf8.RuneError && size == 1 {
+		return fmt.Sprintf(`\u%04x`, r)
+	}
+	return ""
+}
