@@ -19,10 +19,11 @@ func (p *problems) unless(ok bool, field, rule string) {
 	}
 }
 
-// problems returns why e cannot be believed.
-func (e Event) problems() validation.Problems {
+// problems returns why e cannot be believed. What tells objects is isObject, or beginsObject where its JSON is read or written
+// and so checked anyway.
+func (e Event) problems(object func(json.RawMessage) bool) validation.Problems {
 	kind := e.row()
-	p := e.form()
+	p := e.form(object)
 	p.unless(e.PreAction == kind.Pre || !kind.known(), "pre_action", "matches kind")
 	p.unless(e.Account != "" || kind.Lookup == LookupNone, "account_sid", "required")
 	malformed := e.Refs.malformed()
@@ -31,7 +32,7 @@ func (e Event) problems() validation.Problems {
 }
 
 // form returns what is wrong with e whatever its kind requires.
-func (e Event) form() problems {
+func (e Event) form(object func(json.RawMessage) bool) problems {
 	var p problems
 	p.unless(isID(e.ID), "id", "id")
 	p.unless(knownAPI(e.API), "api", "oneof=conversations flex orchestrator")
@@ -42,8 +43,8 @@ func (e Event) form() problems {
 	p.unless(knownAPI(e.Feed.api()), "feed", "oneof=conversations flex orchestrator event-streams")
 	p.unless(isAccount(e.Account), "account_sid", "sid=AC")
 	p.unless(!e.ReceivedAt.IsZero(), "received_at", "required")
-	p.unless(isObject(e.Payload), "payload", "object")
-	p.unless(e.Envelope == nil || isObject(e.Envelope), "envelope", "object")
+	p.unless(object(e.Payload), "payload", "object")
+	p.unless(e.Envelope == nil || object(e.Envelope), "envelope", "object")
 	p.unless(e.ReplayOf == "" || isID(e.ReplayOf), "replay_of", "id")
 	return p
 }
@@ -56,8 +57,10 @@ func isAccount(sid validation.SID) bool {
 	return err == nil
 }
 
+func beginsObject(raw json.RawMessage) bool { return bytes.HasPrefix(raw, []byte("{")) }
+
 func isObject(raw json.RawMessage) bool {
-	return bytes.HasPrefix(raw, []byte("{")) && jsontext.Value(raw).IsValid(tolerant...)
+	return beginsObject(raw) && jsontext.Value(raw).IsValid(tolerant...)
 }
 
 // problems returns why r is no roster.
@@ -77,7 +80,7 @@ func lookups() []Lookup {
 }
 
 // problems returns why d is no dead letter.
-func (d DeadLetter) problems() validation.Problems {
+func (d DeadLetter) problems(object func(json.RawMessage) bool) validation.Problems {
 	var p problems
 	p.unless(isID(d.ID), "id", "id")
 	p.unless(slices.Contains(Reasons(), d.Reason), "reason", "oneof")
@@ -87,7 +90,7 @@ func (d DeadLetter) problems() validation.Problems {
 	if d.Event != nil {
 		e := *d.Event
 		e.ID = d.ID
-		p = append(append(p, e.form()...), e.Refs.malformed()...)
+		p = append(append(p, e.form(object)...), e.Refs.malformed()...)
 	}
 	return validation.Problems(p)
 }

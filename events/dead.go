@@ -50,6 +50,8 @@ type DeadLetter struct {
 	Account     validation.SID `json:"account_sid,omitempty"`
 	ContentType string         `json:"content_type,omitempty"`
 	Body        []byte         `json:"body,omitempty"` // base64 in JSON
+
+	Stripped bool `json:"stripped,omitempty"` // what Twilio sent is not in it, so that it cannot be replayed: see Shortened
 }
 
 // shortList and shortText are how much of each list, and of a text in bytes, a shorter form keeps.
@@ -84,7 +86,7 @@ func (d DeadLetter) Shortened() DeadLetter {
 		d.Detail += "; "
 	}
 	d.Detail += "what Twilio sent is not kept: with it the letter was larger than a message may be"
-	d.Body = nil
+	d.Body, d.Stripped = nil, true
 	if d.Event != nil {
 		e := *d.Event
 		e.Payload, e.Envelope = json.RawMessage("{}"), nil

@@ -1,12 +1,8 @@
 package events
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"time"
-
-	"github.com/cloudevents/sdk-go/v2/event"
 
 	"github.com/rollcall-events/rollcall/participants"
 	"github.com/rollcall-events/rollcall/validation"
@@ -27,11 +23,14 @@ const typePrefix = "events.rollcall."
 
 // EncodeRaw returns e's envelope at StageRaw. The error wraps validation.Problems.
 func EncodeRaw(e Event) ([]byte, error) {
-	b, err := encode(StageRaw, e, e, e.problems())
-	if err != nil {
-		return nil, fmt.Errorf("encode raw event: %w", err)
+	if len(e.problems(beginsObject)) == 0 {
+		w := newWriter(StageRaw, &e, 0)
+		w.event(&e)
+		if b, ok := w.end(); ok {
+			return b, nil
+		}
 	}
-	return b, nil
+	return nil, fmt.Errorf("encode raw event: %w", orNotJSON(e.problems(isObject)))
 }
 
 // DecodeRaw reads what EncodeRaw wrote, checking it again. The error wraps
@@ -43,7 +42,7 @@ func DecodeRaw(b []byte) (Event, error) {
 		return Event{}, fmt.Errorf("decode raw event: %w", err)
 	}
 	e.ID = env.ID
-	if problems := append(env.mismatch(StageRaw, e), e.problems()...); len(problems) > 0 {
+	if problems := append(env.mismatch(StageRaw, e), e.problems(beginsObject)...); len(problems) > 0 {
 		return Event{}, fmt.Errorf("decode raw event: %w", problems)
 	}
 	return e, nil
@@ -52,14 +51,15 @@ func DecodeRaw(b []byte) (Event, error) {
 // EncodeEnriched returns e's envelope at StageEnriched. No participants is an empty list.
 // The error wraps validation.Problems.
 func EncodeEnriched(e Enriched) ([]byte, error) {
-	if e.Roster.Participants == nil {
-		e.Roster.Participants = []participants.Participant{}
+	if len(e.problems(beginsObject)) == 0 && len(e.Roster.problems()) == 0 {
+		w := newWriter(StageEnriched, &e.Event, e.Roster.size())
+		w.event(&e.Event)
+		w.roster(&e.Roster)
+		if b, ok := w.end(); ok {
+			return b, nil
+		}
 	}
-	b, err := encode(StageEnriched, e.Event, e, append(e.problems(), e.Roster.problems()...))
-	if err != nil {
-		return nil, fmt.Errorf("encode enriched event: %w", err)
-	}
-	return b, nil
+	return nil, fmt.Errorf("encode enriched event: %w", orNotJSON(append(e.problems(isObject), e.Roster.problems()...)))
 }
 
 // DecodeEnriched reads an enriched event. The error wraps validation.Problems: it names
@@ -71,7 +71,7 @@ func DecodeEnriched(b []byte) (Enriched, error) {
 		return Enriched{}, fmt.Errorf("decode enriched event: %w", err)
 	}
 	e.ID = env.ID
-	problems := append(env.mismatch(StageEnriched, e.Event), e.problems()...)
+	problems := append(env.mismatch(StageEnriched, e.Event), e.problems(beginsObject)...)
 	if problems = append(problems, e.Roster.problems()...); len(problems) > 0 {
 		return Enriched{}, fmt.Errorf("decode enriched event: %w", problems)
 	}
@@ -87,11 +87,14 @@ func EncodeDead(d DeadLetter) ([]byte, error) {
 	d = d.identified()
 	e := d.standIn()
 	e.ID = d.ID
-	b, err := encode(StageDead, e, d, d.problems())
-	if err != nil {
-		return nil, fmt.Errorf("encode dead letter: %w", err)
+	if len(d.problems(beginsObject)) == 0 {
+		w := newWriter(StageDead, &e, d.size())
+		w.letter(&d)
+		if b, ok := w.end(); ok {
+			return b, nil
+		}
 	}
-	return b, nil
+	return nil, fmt.Errorf("encode dead letter: %w", orNotJSON(d.problems(isObject)))
 }
 
 // DecodeDead reads a dead letter. Its event may lack what its kind requires: that may be why it is dead.
@@ -108,53 +111,23 @@ func DecodeDead(b []byte) (DeadLetter, error) {
 	}
 	e := d.standIn()
 	e.ID = d.ID
-	if problems := append(env.mismatch(StageDead, e), d.problems()...); len(problems) > 0 {
+	if problems := append(env.mismatch(StageDead, e), d.problems(beginsObject)...); len(problems) > 0 {
 		return DeadLetter{}, fmt.Errorf("decode dead letter: %w", problems)
 	}
 	return d, nil
 }
 
-// encode wraps data, which e describes, unless there are problems. The data is written once, into the place where
-// it stays: the SDK would copy it twice.
-func encode(stage Stage, e Event, data any, problems validation.Problems) ([]byte, error) {
+// orNotJSON is problems, or else what remains where writing failed: something in the data has no JSON.
+func orNotJSON(problems validation.Problems) validation.Problems {
 	if len(problems) > 0 {
-		return nil, problems
+		return problems
 	}
-	attributes, err := e.attributes(stage)
-	if err != nil {
-		return nil, fmt.Errorf("envelope: %w", err)
-	}
-	var buf bytes.Buffer
-	buf.Write(bytes.TrimSuffix(attributes, []byte("}")))
-	buf.WriteString(`,"data":`)
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(data); err != nil {
-		return nil, validation.Problems{{Field: "data", Rule: "json"}}
-	}
-	buf.Truncate(buf.Len() - len("\n"))
-	buf.WriteByte('}')
-	return buf.Bytes(), nil
-}
-
-// attributes returns e's CloudEvent without its data, as JSON.
-func (e Event) attributes(stage Stage) ([]byte, error) {
-	ce := event.New()
-	ce.SetID(e.ID)
-	ce.SetType(e.envelopeType(stage))
-	ce.SetSource(e.envelopeSource())
-	ce.SetSubject(e.Key())
-	ce.SetTime(e.envelopeTime())
-	ce.SetDataSchema(SchemaURI(stage))
-	ce.SetDataContentType(event.ApplicationJSON)
-	if err := ce.Validate(); err != nil {
-		return nil, err
-	}
-	return ce.MarshalJSON()
+	return validation.Problems{{Field: "data", Rule: "json"}}
 }
 
 func (e Event) envelopeType(stage Stage) string {
-	return typePrefix + string(stage) + "." + e.path()
+	api, resource, action := e.path()
+	return typePrefix + string(stage) + "." + api + "." + resource + "." + action
 }
 
 func (e Event) envelopeSource() string {

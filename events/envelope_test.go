@@ -181,7 +181,7 @@ func TestAShortenedLetterIsShort(t *testing.T) {
 			t.Fatalf("%s: got %d bytes and %v, want at most 8 KiB", d.Reason, len(b), err)
 		}
 		got, err := events.DecodeDead(b)
-		if err != nil || got.ID != whole.ID || got.Reason != d.Reason || got.Subject() != whole.Subject() || !strings.HasPrefix(got.Detail, d.Detail) {
+		if err != nil || got.ID != whole.ID || got.Reason != d.Reason || got.Subject() != whole.Subject() || !got.Stripped || whole.Stripped || !strings.HasPrefix(got.Detail, d.Detail) {
 			t.Errorf("%s: got %+v, %v, want the same letter without what Twilio sent", d.Reason, got, err)
 		}
 	}

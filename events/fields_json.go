@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -18,7 +19,32 @@ func (f fields) raw() json.RawMessage {
 	if f == nil {
 		f = fields{}
 	}
-	return appendObject(nil, f)
+	const room = 32 // for what else is escaped
+	return appendObject(make([]byte, 0, size(f)+room), f)
+}
+
+// size is how long v is as JSON, when nothing in it is escaped but quotes.
+func size(v any) int {
+	switch v := v.(type) {
+	case fields:
+		n := len(`{}`)
+		for name, value := range v {
+			n += len(name) + len(`"":,`) + size(value)
+		}
+		return n
+	case []any:
+		n := len(`[]`)
+		for _, item := range v {
+			n += size(item) + len(`,`)
+		}
+		return n
+	case string:
+		return len(v) + len(`""`) + strings.Count(v, `"`)
+	case json.Number:
+		return len(v)
+	default:
+		return len(`false`)
+	}
 }
 
 // appendValue appends a decoded value as compact JSON, the keys of its objects sorted. An ID is a digest of such
@@ -47,12 +73,15 @@ func appendValue(b []byte, v any) []byte {
 	}
 }
 
+// usualFields is how many fields next to every object of Twilio's stays below: their names need no memory of their own.
+const usualFields = 32
+
 // appendObject appends f without the fields that are left out; no object is null.
 func appendObject(b []byte, f fields, leftOut ...string) []byte {
 	if f == nil {
 		return append(b, "null"...)
 	}
-	names := make([]string, 0, len(f))
+	names := make([]string, 0, usualFields)
 	for name := range f {
 		if !slices.Contains(leftOut, name) {
 			names = append(names, name)
@@ -70,17 +99,52 @@ func appendObject(b []byte, f fields, leftOut ...string) []byte {
 	return append(b, '}')
 }
 
-// appendString appends s, which is valid UTF-8, in quotes.
+// appendString appends s in quotes, as encoding/json does without escaping <, > and &.
 func appendString(b []byte, s string) []byte {
-	quoted, _ := jsontext.AppendQuote(b, s) // it refuses nothing but what is not UTF-8
-	if !strings.ContainsRune(s, '\u2028') && !strings.ContainsRune(s, '\u2029') {
-		return quoted
+	b = append(b, '"')
+	done := 0
+	for i := 0; i < len(s); {
+		if isPlain(s[i]) {
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if escaped := escape(r, size); escaped != "" {
+			b = append(append(b, s[done:i]...), escaped...)
+			done = i + size
+		}
+		i += size
 	}
-	return append(b, escapeSeparators.Replace(string(quoted[len(b):]))...)
+	return append(append(b, s[done:]...), '"')
 }
 
-// escapeSeparators escapes the two characters that encoding/json does for JavaScript's sake, and jsontext does not.
-var escapeSeparators = strings.NewReplacer("\u2028", `\u2028`, "\u2029", `\u2029`)
+// isPlain reports whether c is a whole character that is written as it is.
+func isPlain(c byte) bool { return ' ' <= c && c < utf8.RuneSelf && c != '"' && c != '\\' }
+
+// escape is how r, of so many bytes, is written; "" for as it is. An invalid byte becomes U+FFFD, and JavaScript's
+// own ends of a line are escaped.
+func escape(r rune, size int) string {
+	switch r {
+	case '"':
+		return `\"`
+	case '\\':
+		return `\\`
+	case '\b':
+		return `\b`
+	case '\f':
+		return `\f`
+	case '\n':
+		return `\n`
+	case '\r':
+		return `\r`
+	case '\t':
+		return `\t`
+	}
+	if r < ' ' || r == '\u2028' || r == '\u2029' || r == utf8.RuneError && size == 1 {
+		return fmt.Sprintf(`\u%04x`, r)
+	}
+	return ""
+}
 
 // tolerant makes jsontext read what encoding/json does: an escaped half of a surrogate pair stands for U+FFFD. Keys that
 // are named twice are looked for here.

@@ -31,7 +31,9 @@ func (m message) identity(account validation.SID, received time.Time) string {
 
 // identifying returns what m's digest is made of: one JSON object, its keys sorted.
 func (m message) identifying(account validation.SID, received time.Time) []byte {
-	b := appendString([]byte(`{"account":`), string(account))
+	const rest = 256 // of the other fields
+	b := append(make([]byte, 0, rest+size(m.envelope)+size(m.payload)), `{"account":`...)
+	b = appendString(b, string(account))
 	b = appendString(append(b, `,"api":`...), string(m.kind.API))
 	b = appendObject(append(b, `,"envelope":`...), m.envelope)
 	b = appendString(append(b, `,"name":`...), m.name)
@@ -44,7 +46,8 @@ func (m message) identifying(account validation.SID, received time.Time) []byte 
 
 func digest(b []byte) string {
 	sum := sha256.Sum256(b)
-	return digestPrefix + hex.EncodeToString(sum[:])
+	var text [len(digestPrefix) + 2*sha256.Size]byte
+	return string(hex.AppendEncode(append(text[:0], digestPrefix...), sum[:]))
 }
 
 // isID reports whether s can be an ID: 1 to 128 of [A-Za-z0-9._:~-].

@@ -134,14 +134,14 @@ func index[K comparable](key func(Kind) (K, bool)) map[K]int {
 // kindNamed returns the row for a webhook's name, of api or else of the other API whose
 // webhooks have the same form.
 func kindNamed(api API, name string) Kind {
-	apis := []API{api}
+	other := api
 	switch api {
 	case participants.Conversations:
-		apis = append(apis, participants.Flex)
+		other = participants.Flex
 	case participants.Flex:
-		apis = append(apis, participants.Conversations)
+		other = participants.Conversations
 	}
-	for _, a := range apis {
+	for _, a := range [...]API{api, other} {
 		if i, ok := byName[named{a, name}]; ok {
 			return table[i]
 		}

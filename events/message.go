@@ -20,7 +20,7 @@ type message struct {
 	envelope fields // Event Streams alone
 
 	problems validation.Problems // what makes it no event at all
-	body     []byte              // what it was read from
+	body     []byte              // the item of a batch, where there are problems
 }
 
 // read decodes a delivery into its messages. An error says why nothing of it can be read.
@@ -41,7 +41,7 @@ func readWebhook(d Delivery) ([]message, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := message{claimed: d.IdempotencyToken, payload: payload, resource: payload, body: d.body()}
+	m := message{claimed: d.IdempotencyToken, payload: payload, resource: payload}
 	m.nameFrom(payload, "EventType")
 	m.kind = kindNamed(webhookAPI(d.Feed, payload), m.name)
 	return []message{m}, nil
@@ -68,7 +68,7 @@ func readOrchestrator(d Delivery) ([]message, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := message{claimed: d.IdempotencyToken, payload: payload, resource: payload.object("data"), body: d.body()}
+	m := message{claimed: d.IdempotencyToken, payload: payload, resource: payload.object("data")}
 	m.nameFrom(payload, "eventType")
 	m.clock, _, _ = payload.text("timestamp")
 	m.kind = kindNamed(participants.Orchestrator, m.name)
@@ -90,6 +90,10 @@ func readFields(d Delivery) (fields, error) {
 }
 
 func isJSON(contentType string) bool {
+	media, _, _ := strings.Cut(contentType, ";")
+	if !strings.HasSuffix(strings.ToLower(strings.TrimSpace(media)), "json") {
+		return false // as of most: no parameters need to be parsed
+	}
 	t, _, err := mime.ParseMediaType(contentType)
 	return err == nil && (t == "application/json" || strings.HasSuffix(t, "+json"))
 }

@@ -50,7 +50,11 @@ func Parse(d Delivery) (accepted []Event, rejected []DeadLetter) {
 // judge returns m as an event, or as a dead letter.
 func (d Delivery) judge(m message) (Event, *DeadLetter) {
 	if len(m.problems) > 0 {
-		letter := d.letter(ReasonInvalid, m.body)
+		body := m.body
+		if body == nil {
+			body = d.body()
+		}
+		letter := d.letter(ReasonInvalid, body)
 		letter.Problems = m.problems
 		return Event{}, &letter
 	}

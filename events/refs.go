@@ -10,11 +10,10 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// reference is one SID of Refs: its json name, where it is, Twilio's names for it, and what it may begin with, nil for
+// reference is one SID of Refs: its json name, Twilio's names for it, and what it may begin with, nil for
 // anything: the same as its tag says.
 type reference struct {
 	name string
-	at   func(*Refs) *validation.SID
 	wire []string
 
 	prefixes prefixes
@@ -22,23 +21,31 @@ type reference struct {
 
 type prefixes []validation.Prefix
 
-// references are the SIDs of v1, Flex and Event Streams payloads.
-var references = []reference{
-	{"conversation_sid", func(r *Refs) *validation.SID { return &r.ConversationSID }, []string{"ConversationSid"}, prefixes{"CH"}},
-	{"participant_sid", func(r *Refs) *validation.SID { return &r.ParticipantSID }, []string{"ParticipantSid"}, prefixes{"MB", "UT"}},
-	{"message_sid", func(r *Refs) *validation.SID { return &r.MessageSID }, []string{"MessageSid"}, prefixes{"IM"}},
-	{"user_sid", func(r *Refs) *validation.SID { return &r.UserSID }, []string{"UserSid"}, prefixes{"US"}},
-	{"role_sid", func(r *Refs) *validation.SID { return &r.RoleSID }, []string{"RoleSid"}, prefixes{"RL"}},
-	{"chat_service_sid", func(r *Refs) *validation.SID { return &r.ChatServiceSID }, []string{"ChatServiceSid"}, prefixes{"IS"}},
-	{"messaging_service_sid", func(r *Refs) *validation.SID { return &r.MessagingServiceSID }, []string{"MessagingServiceSid"}, prefixes{"MG"}},
-	{"delivery_receipt_sid", func(r *Refs) *validation.SID { return &r.DeliveryReceiptSID }, []string{"DeliveryReceiptSid"}, prefixes{"DY"}},
-	{"channel_message_sid", func(r *Refs) *validation.SID { return &r.ChannelMessageSID }, []string{"ChannelMessageSid"}, nil},
-	{"interaction_sid", func(r *Refs) *validation.SID { return &r.InteractionSID }, []string{"InteractionSid"}, prefixes{"KD"}},
-	{"channel_sid", func(r *Refs) *validation.SID { return &r.ChannelSID }, []string{"ChannelSid"}, prefixes{"UO"}},
+// references are the SIDs of v1, Flex and Event Streams payloads, in the order of Refs.
+var references = [...]reference{
+	{"conversation_sid", []string{"ConversationSid"}, prefixes{"CH"}},
+	{"participant_sid", []string{"ParticipantSid"}, prefixes{"MB", "UT"}},
+	{"message_sid", []string{"MessageSid"}, prefixes{"IM"}},
+	{"user_sid", []string{"UserSid"}, prefixes{"US"}},
+	{"role_sid", []string{"RoleSid"}, prefixes{"RL"}},
+	{"chat_service_sid", []string{"ChatServiceSid"}, prefixes{"IS"}},
+	{"messaging_service_sid", []string{"MessagingServiceSid"}, prefixes{"MG"}},
+	{"delivery_receipt_sid", []string{"DeliveryReceiptSid"}, prefixes{"DY"}},
+	{"channel_message_sid", []string{"ChannelMessageSid"}, nil},
+	{"interaction_sid", []string{"InteractionSid"}, prefixes{"KD"}},
+	{"channel_sid", []string{"ChannelSid"}, prefixes{"UO"}},
 	// The first is documented, the second seen.
-	{"instance_sid", func(r *Refs) *validation.SID { return &r.InstanceSID }, []string{"InstanceSid", "FlexInstanceSid"}, prefixes{"GO"}},
-	{"task_sid", func(r *Refs) *validation.SID { return &r.TaskSID }, []string{"TaskSid"}, prefixes{"WT"}},
-	{"media_channel_sid", func(r *Refs) *validation.SID { return &r.MediaChannelSID }, []string{"MediaChannelSid"}, nil},
+	{"instance_sid", []string{"InstanceSid", "FlexInstanceSid"}, prefixes{"GO"}},
+	{"task_sid", []string{"TaskSid"}, prefixes{"WT"}},
+	{"media_channel_sid", []string{"MediaChannelSid"}, nil},
+}
+
+// sids are where r has each of references.
+func (r *Refs) sids() [len(references)]*validation.SID {
+	return [...]*validation.SID{
+		&r.ConversationSID, &r.ParticipantSID, &r.MessageSID, &r.UserSID, &r.RoleSID, &r.ChatServiceSID, &r.MessagingServiceSID,
+		&r.DeliveryReceiptSID, &r.ChannelMessageSID, &r.InteractionSID, &r.ChannelSID, &r.InstanceSID, &r.TaskSID, &r.MediaChannelSID,
+	}
 }
 
 // refs returns the identifiers of m that are well formed, and what is wrong with the others, by json
@@ -64,12 +71,13 @@ func (m message) refs() (Refs, validation.Problems) {
 // readSIDs takes the SIDs of a v1, Flex or Event Streams payload as they are.
 func (r *Refs) readSIDs(from fields) validation.Problems {
 	var problems validation.Problems
-	for _, ref := range references {
+	sids := r.sids()
+	for i, ref := range references {
 		sid, _, ok := from.text(ref.wire...)
 		if !ok {
 			problems = append(problems, validation.Problem{Field: ref.name, Rule: "string"})
 		}
-		*ref.at(r) = validation.SID(sid)
+		*sids[i] = validation.SID(sid)
 	}
 	return problems
 }
@@ -111,15 +119,15 @@ func (r *Refs) malformed() validation.Problems {
 	if r.wellFormed() {
 		return nil
 	}
-	problems, _ := errors.AsType[validation.Problems](validation.Struct(r))
+	problems, _ := errors.AsType[validation.Problems](validation.Struct(*r)) // a copy: r itself need not leave the stack
 	return problems
 }
 
 // wellFormed reports whether every identifier keeps to its tag. Each event is checked several times on its way and
 // next to none fails: what the tags say by reflection, field by field, is needed only to say what is wrong.
 func (r *Refs) wellFormed() bool {
-	for _, ref := range references {
-		if sid := *ref.at(r); sid != "" && !validation.IsSID(string(sid), ref.prefixes...) {
+	for i, sid := range r.sids() {
+		if *sid != "" && !validation.IsSID(string(*sid), references[i].prefixes...) {
 			return false
 		}
 	}
@@ -174,9 +182,9 @@ func (r *Refs) clear(field string) {
 }
 
 func (r *Refs) sid(name string) *validation.SID {
-	for _, ref := range references {
-		if ref.name == name {
-			return ref.at(r)
+	for i, sid := range r.sids() {
+		if references[i].name == name {
+			return sid
 		}
 	}
 	return nil

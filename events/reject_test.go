@@ -141,3 +141,38 @@ func TestParseAtTheLimits(t *testing.T) {
 	}
 	parseOne(t, formDelivery(events.FeedConversations, strings.Repeat("a=b&", events.MaxFields-1)+"EventType=onNew"))
 }
+
+// What could not be read is kept as it came; of a batch, the item alone.
+func TestALetterHoldsWhatItWasReadFrom(t *testing.T) {
+	const form, object = "EventType=&a=%41", `{ "eventType": 1 }`
+	for name, tt := range map[string]struct {
+		delivery events.Delivery
+		want     string
+	}{
+		"form":                 {formDelivery(events.FeedConversations, form), form},
+		"query":                {events.Delivery{Feed: events.FeedFlex, Method: "GET", Query: form, ReceivedAt: received}, form},
+		"orchestrator":         {jsonDelivery(events.FeedOrchestrator, []byte(object)), object},
+		"item":                 {jsonDelivery(events.FeedEventStreams, []byte(`[{"type":1,"data":{"b":[],"a":"x"}}]`)), `{"data":{"a":"x","b":[]},"type":1}`},
+		"item, data no object": {jsonDelivery(events.FeedEventStreams, []byte(`{"type":"x","data":7}`)), `{"data":7,"type":"x"}`},
+		"item that is none":    {jsonDelivery(events.FeedEventStreams, []byte(`[ 7 ]`)), "7"},
+	} {
+		letter := rejectOne(t, tt.delivery)
+		if letter.Reason != events.ReasonInvalid || letter.Event != nil || string(letter.Body) != tt.want {
+			t.Errorf("%s: got %s with body %s, want %s with %s", name, letter.Reason, letter.Body, events.ReasonInvalid, tt.want)
+		}
+	}
+}
+
+func TestWhichBodiesAreReadAsJSON(t *testing.T) {
+	for contentType, want := range map[string]bool{
+		"application/json": true, " Application/JSON ; charset=utf-8": true, "application/vnd.x+JSON": true,
+		"application/json; =": false, "application/json, text/plain": false, "text/json": false, "json": false, "": false,
+		"application/x-www-form-urlencoded": false, "text/plain; x=application/json": false,
+	} {
+		d := jsonDelivery(events.FeedConversations, []byte(`{"EventType":"x"}`))
+		d.ContentType = contentType
+		if accepted, _ := events.Parse(d); (len(accepted) == 1) != want {
+			t.Errorf("%q: got %d events, want JSON to be %t", contentType, len(accepted), want)
+		}
+	}
+}

@@ -34,12 +34,15 @@ func readCloudEvent(item any) message {
 	if !ok {
 		return message{problems: validation.Problems{{Field: "event", Rule: "object"}}, body: appendValue(nil, item)}
 	}
-	m := message{body: event.raw()}
+	var m message
 	m.nameFrom(event, "type")
 	m.kind = kindStreamed(m.name)
 	m.claimed, _, _ = event.text("id")
 	m.clock, _, _ = event.text("time")
 	m.payloadFrom(event["data"])
+	if len(m.problems) > 0 {
+		m.body = event.raw()
+	}
 	m.resource = m.payload
 	m.envelope = event
 	delete(m.envelope, "data")

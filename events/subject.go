@@ -19,20 +19,20 @@ const (
 // Every token comes from a closed table or is a checked identifier: an event that was
 // not made by Parse or by a decoder cannot bring another one in.
 func (e Event) Subject(stage Stage) string {
-	return "rollcall." + string(stage) + "." + e.path() + "." + e.Key()
+	api, resource, action := e.path()
+	return "rollcall." + string(stage) + "." + api + "." + resource + "." + action + "." + e.Key()
 }
 
-// path is the event's <api>.<resource>.<action>.
-func (e Event) path() string {
-	api := string(e.API)
+// path is the event's tokens of a subject and of a CloudEvents type.
+func (e Event) path() (api, resource, action string) {
+	api, resource, action = string(e.API), e.Resource, e.Action
 	if !knownAPI(e.API) {
 		api = Unknown
 	}
-	resource, action := e.Resource, e.Action
 	if !isWord(resource) || !isWord(action) {
 		resource, action = Unknown, Unknown
 	}
-	return api + "." + resource + "." + action
+	return api, resource, action
 }
 
 // isWord reports whether s can be a row's resource or action. A row of a newer

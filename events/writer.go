@@ -1,0 +1,244 @@
+package events
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/rollcall-events/rollcall/participants"
+	"github.com/rollcall-events/rollcall/validation"
+)
+
+// writer appends what is published, field by field: byte for byte what encoding/json makes of the tags without
+// escaping <, > and &. Tests hold it to that.
+type writer struct {
+	b      []byte
+	failed bool // a raw value is not JSON, or a time has no year of four digits
+}
+
+// usualSize is about how long an event is without what it carries, in bytes.
+const usualSize = 1 << 10
+
+// newWriter begins e's CloudEvent, up to the fields of its data, with room for so many bytes more than an event needs. What the
+// specification asks of the attributes holds of any event without problems: none is empty, source and dataschema
+// are URIs, and time is RFC 3339.
+func newWriter(stage Stage, e *Event, more int) writer {
+	w := writer{b: make([]byte, 0, usualSize+len(e.Payload)+len(e.Envelope)+more)}
+	w.b = append(w.b, `{"specversion":"1.0"`...)
+	w.text("id", e.ID)
+	w.text("source", e.envelopeSource())
+	w.text("type", e.envelopeType(stage))
+	w.text("subject", e.Key())
+	w.text("datacontenttype", "application/json")
+	w.text("dataschema", SchemaURI(stage))
+	w.time("time", e.envelopeTime())
+	w.name("data")
+	w.put('{')
+	return w
+}
+
+// size is about how long r is with its first participant, which tells how much room the others need.
+func (r *Roster) size() int {
+	if len(r.Participants) == 0 {
+		return 0
+	}
+	p := &r.Participants[0]
+	return usualSize + len(p.Attributes) + len(p.Routing)
+}
+
+// size is about how long d is besides its event.
+func (d *DeadLetter) size() int {
+	size := len(d.Detail) + 64*len(d.Problems) + base64.StdEncoding.EncodedLen(len(d.Body))
+	if d.Event != nil {
+		return size + usualSize/2
+	}
+	return size
+}
+
+// end ends the data and the CloudEvent. It is false when not everything could be written.
+func (w *writer) end() ([]byte, bool) {
+	return append(w.b, "}}"...), !w.failed
+}
+
+func (w *writer) event(e *Event) {
+	w.text("api", string(e.API))
+	w.text("resource", e.Resource)
+	w.text("action", e.Action)
+	w.text("name", e.Name)
+	w.text("feed", string(e.Feed))
+	w.flag("pre_action", e.PreAction)
+	w.some("account_sid", string(e.Account))
+	w.refs(&e.Refs)
+	if !e.OccurredAt.IsZero() {
+		w.time("occurred_at", e.OccurredAt)
+	}
+	w.time("received_at", e.ReceivedAt)
+	w.raw("payload", e.Payload)
+	if len(e.Envelope) > 0 {
+		w.raw("envelope", e.Envelope)
+	}
+	w.some("replay_of", e.ReplayOf)
+}
+
+func (w *writer) refs(r *Refs) {
+	w.name("refs")
+	w.put('{')
+	for i, sid := range r.sids() {
+		w.some(references[i].name, string(*sid))
+	}
+	w.some("conversation_id", string(r.ConversationID))
+	w.some("communication_id", string(r.CommunicationID))
+	w.ids("participant_ids", r.ParticipantIDs)
+	w.put('}')
+}
+
+func (w *writer) roster(r *Roster) {
+	w.name("roster")
+	w.put('{')
+	w.text("status", string(r.Status))
+	w.text("lookup", string(r.Lookup))
+	if !r.FetchedAt.IsZero() {
+		w.time("fetched_at", r.FetchedAt)
+	}
+	w.name("participants")
+	w.put('[')
+	for i, p := range r.Participants {
+		w.participant(p, len(r.Participants)-i)
+	}
+	w.put(']')
+	w.ids("gone", r.Gone)
+	w.put('}')
+}
+
+// mostRoom is what is made room for in advance for a participant, in bytes. One that is larger says nothing of the others: what they take
+// would else be up to its users to multiply.
+const mostRoom = 1 << 10
+
+// participant appends p, and makes room for the others that remain: they are about as long.
+func (w *writer) participant(p participants.Participant, remaining int) {
+	w.next()
+	start := len(w.b)
+	b, err := p.AppendJSON(w.b)
+	if err != nil {
+		w.failed = true
+		return
+	}
+	w.b = slices.Grow(b, min(len(b)-start, mostRoom)*(remaining-1))
+}
+
+func (w *writer) letter(d *DeadLetter) {
+	w.text("reason", string(d.Reason))
+	w.some("detail", d.Detail)
+	w.problems(d.Problems)
+	w.time("failed_at", d.FailedAt)
+	if d.Attempts != 0 {
+		w.name("attempts")
+		w.b = strconv.AppendInt(w.b, int64(d.Attempts), 10)
+	}
+	if d.Event != nil {
+		w.name("event")
+		w.put('{')
+		w.event(d.Event)
+		w.put('}')
+	}
+	w.some("feed", string(d.Feed))
+	w.some("account_sid", string(d.Account))
+	w.some("content_type", d.ContentType)
+	if len(d.Body) > 0 {
+		w.name("body")
+		w.b = append(w.b, '"')
+		w.b = base64.StdEncoding.AppendEncode(w.b, d.Body)
+		w.b = append(w.b, '"')
+	}
+	w.flag("stripped", d.Stripped)
+}
+
+func (w *writer) problems(problems validation.Problems) {
+	if len(problems) == 0 {
+		return
+	}
+	w.name("problems")
+	w.put('[')
+	for _, p := range problems {
+		w.next()
+		w.put('{')
+		w.text("field", p.Field)
+		w.text("rule", p.Rule)
+		w.put('}')
+	}
+	w.put(']')
+}
+
+func (w *writer) put(bracket byte) { w.b = append(w.b, bracket) }
+
+// next begins a field or an element: nothing but what has just been opened ends in a bracket that opens.
+func (w *writer) next() {
+	if last := w.b[len(w.b)-1]; last != '{' && last != '[' {
+		w.b = append(w.b, ',')
+	}
+}
+
+// name begins a field. There is nothing to escape in the name.
+func (w *writer) name(name string) {
+	w.next()
+	w.b = append(append(append(w.b, '"'), name...), `":`...)
+}
+
+func (w *writer) text(name, s string) {
+	w.name(name)
+	w.b = appendString(w.b, s)
+}
+
+func (w *writer) some(name, s string) {
+	if s != "" {
+		w.text(name, s)
+	}
+}
+
+func (w *writer) flag(name string, set bool) {
+	if set {
+		w.name(name)
+		w.b = append(w.b, "true"...)
+	}
+}
+
+func (w *writer) ids(name string, ids []validation.V2ID) {
+	if len(ids) == 0 {
+		return
+	}
+	w.name(name)
+	w.put('[')
+	for _, id := range ids {
+		w.next()
+		w.b = appendString(w.b, string(id))
+	}
+	w.put(']')
+}
+
+func (w *writer) time(name string, t time.Time) {
+	w.name(name)
+	b, err := t.AppendText(append(w.b, '"'))
+	if err != nil {
+		w.failed = true
+		return
+	}
+	w.b = append(b, '"')
+}
+
+// raw checks raw and appends it without the white space between its tokens.
+func (w *writer) raw(name string, raw json.RawMessage) {
+	w.name(name)
+	b, err := jsontext.AppendFormat(w.b, raw, verbatim...)
+	if err != nil {
+		w.failed = true
+		return
+	}
+	w.b = b
+}
+
+// verbatim takes what encoding/json does, and leaves out white space alone.
+var verbatim = append(slices.Clip(tolerant), jsontext.PreserveRawStrings(true))
