@@ -28,9 +28,9 @@ func (t *Task) Bury(ctx context.Context, d events.DeadLetter) error {
 		return err
 	}
 	if d.Event == nil {
-		d.Event = &t.event
+		d.Event = &t.content.event
 	}
-	if d.Event.Key() != t.address.key {
+	if d.Event.Key() != t.key() {
 		return errors.New("bury: the letter is not on the task's key")
 	}
 	burial, ack, err := t.storeBurial(ctx, d, cp.fence)
@@ -44,10 +44,9 @@ func (t *Task) Bury(ctx context.Context, d events.DeadLetter) error {
 	if !ack.Duplicate {
 		cp.fence = ack.Sequence
 	}
-	cp.last, cp.unsent, cp.floor = t.origin, false, t.queue+1
-	t.conn.checkpoints.put(t.address.key, cp)
+	t.finished(cp)
 	// Not acknowledged by the server: when it is lost, the task is delivered again and found to be done.
-	_ = t.msg.TermWithReason(string(d.Reason))
+	_ = t.msg.term(string(d.Reason))
 	return nil
 }
 
@@ -57,8 +56,7 @@ func (t *Task) storeBurial(ctx context.Context, d events.DeadLetter, fence uint6
 		if m, err = t.burialMessage(ctx, form); err != nil {
 			return nil, nil, err
 		}
-		ack, err = t.conn.publish(ctx, stageBuried, m, 0, jetstream.WithExpectStream(enrichedStream),
-			jetstream.WithExpectLastSequenceForSubject(fence, outcomesOn(t.address.key)))
+		ack, err = t.conn.publish(ctx, stageBuried, m, expectStream(enrichedStream), expectLast(fence, outcomesOn(t.key())))
 		if !isTooLarge(err) {
 			break
 		}
@@ -99,7 +97,7 @@ func letterOf(burial *nats.Msg) *nats.Msg {
 
 // storeLetter stores a letter in DEAD, at most once within the topology's Duplicates.
 func (c *Conn) storeLetter(ctx context.Context, letter *nats.Msg) error {
-	if _, err := c.publish(ctx, events.StageDead, letter, 0, jetstream.WithExpectStream(deadStream)); err != nil {
+	if _, err := c.publish(ctx, events.StageDead, letter, expectStream(deadStream)); err != nil {
 		return fmt.Errorf("publish to %s: %w", deadStream, err)
 	}
 	return nil

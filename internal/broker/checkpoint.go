@@ -16,6 +16,7 @@ type checkpoint struct {
 	last   origin // of the event that this is the outcome of
 	unsent bool   // this is a burial, and its letter may not be in DEAD yet
 	floor  uint64 // what is on the key in QUEUE below this sequence is done; this process's own knowledge
+	made   int64  // of which QUEUE that is true: see consumer
 }
 
 // covers reports whether the event at o is done. Events of a key are finished in order, each published or buried.

@@ -2,21 +2,23 @@ package broker
 
 import (
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/rollcall-events/rollcall/internal/freeport"
 )
 
 // cluster starts three servers that replicate to one another, and returns one of them.
 func cluster(t *testing.T) *Embedded {
 	t.Helper()
-	ports := freePorts(t, 3)
+	ports := make([]int, 3)
 	var routes []string
-	for _, port := range ports {
-		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
+	for i := range ports {
+		ports[i] = freeport.New(t)
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", ports[i]))
 	}
 	all := make([]*Embedded, len(ports))
 	for i, port := range ports {
@@ -38,18 +40,4 @@ func cluster(t *testing.T) *Embedded {
 		})
 	})
 	return all[0]
-}
-
-// freePorts returns ports that nobody listens on.
-func freePorts(t *testing.T, n int) (ports []int) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports
 }

@@ -99,11 +99,7 @@ func checkCreds(path string) error {
 // checkURLs returns which of the comma-separated URLs cannot be one, by position: a URL may hold a password.
 func checkURLs(urls string) error {
 	var errs []error
-	for i, s := range strings.Split(urls, ",") {
-		s = strings.TrimSpace(s)
-		if !strings.Contains(s, "://") {
-			s = "nats://" + s
-		}
+	for i, s := range splitURLs(urls) {
 		u, err := url.Parse(s)
 		if err != nil || u.Hostname() == "" {
 			errs = append(errs, fmt.Errorf("NATS URL %d of the list: not a URL with a host", i+1))
@@ -116,4 +112,15 @@ func checkURLs(urls string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// splitURLs returns those of a list of servers, each with its scheme, as the client reads it.
+func splitURLs(urls string) []string {
+	all := strings.Split(urls, ",")
+	for i, s := range all {
+		if all[i] = strings.TrimSpace(s); !strings.Contains(s, "://") {
+			all[i] = "nats://" + all[i]
+		}
+	}
+	return all
 }

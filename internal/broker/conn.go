@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rollcall-events/rollcall/events"
 )
 
 // How a lost connection is made again: for ever, and not by all clients at once.
@@ -19,6 +22,7 @@ const (
 	reconnectJitter = 500 * time.Millisecond
 	connectTimeout  = 2 * time.Second
 	pingInterval    = 10 * time.Second // with two missed, a silent connection is given up after 20 to 30 s
+	writeTimeout    = 10 * time.Second // for one write, during which nobody else can use the connection, whatever their context says
 )
 
 // Conn is a connection to NATS that outlives every outage. Its methods may be called concurrently.
@@ -29,12 +33,17 @@ type Conn struct {
 	js          jetstream.JetStream
 	metrics     *metrics
 	denials     denials
+	unstored    unstored
+	acks        acks
 	checkpoints *checkpointCache
 	closed      chan struct{}
 	now         func() time.Time
-	member      string  // its name among the enrichers
-	idle        *outage // in which tasks cannot be taken
-	strangers   *outage // in which the other enrichers cannot be known
+	made        time.Time                          // with a monotonic clock, as what now returns
+	decode      func([]byte) (events.Event, error) // a message of RAW
+	member      string                             // its name among the enrichers
+	idle        *outage                            // in which tasks cannot be taken
+	strangers   *outage                            // in which the other enrichers cannot be known
+	payload     atomic.Int64                       // what maxPayload returns; 0 until it is known
 
 	mu      sync.Mutex
 	streams map[string]jetstream.Stream // handles, not state
@@ -68,6 +77,8 @@ func connect(ctx context.Context, cfg Config, more ...nats.Option) (*Conn, error
 		checkpoints: newCheckpointCache(cachedCheckpoints),
 		closed:      make(chan struct{}),
 		now:         time.Now,
+		made:        time.Now(),
+		decode:      events.DecodeRaw,
 		member:      rand.Text(),
 		streams:     make(map[string]jetstream.Stream),
 		again:       make(chan struct{}),
@@ -111,6 +122,8 @@ func (c *Conn) lifetime() []nats.Option {
 		nats.ReconnectJitter(reconnectJitter, reconnectJitter),
 		nats.Timeout(connectTimeout),
 		nats.PingInterval(pingInterval),
+		nats.FlusherTimeout(writeTimeout),
+		nats.ReconnectOnFlusherError(), // what could not be written is not written later
 		nats.MaxPingsOutstanding(2),
 		nats.ConnectHandler(c.onConnect),
 		nats.ReconnectHandler(c.onReconnect),
@@ -118,22 +131,34 @@ func (c *Conn) lifetime() []nats.Option {
 		nats.ErrorHandler(c.onProblem),
 		nats.ClosedHandler(func(*nats.Conn) {
 			c.metrics.connected.Set(0)
+			c.acks.fail("", nats.ErrConnectionClosed)
 			close(c.closed)
 		}),
 	}
 	if c.cfg.FailFast {
-		opts = append(opts, nats.ReconnectBufSize(-1))
+		opts = append(opts, nats.ReconnectBufSize(-1), nats.FlusherTimeout(directTimeout/2)) // who stores has another place, and waits for it
 	}
 	return opts
 }
 
+// maxPayload is how large a message the server takes; 0 while there has not been one. The client itself is asked only until it is known: it answers
+// no question while it writes to a connection that stalls.
+func (c *Conn) maxPayload() int64 {
+	if known := c.payload.Load(); known > 0 {
+		return known
+	}
+	return c.nc.MaxPayload()
+}
+
 func (c *Conn) onConnect(nc *nats.Conn) {
+	c.payload.Store(nc.MaxPayload())
 	c.metrics.connected.Set(1)
 	c.tellConnected()
 	c.log.Info("connected to NATS", "client", c.cfg.Name, "server", nc.ConnectedServerName())
 }
 
 func (c *Conn) onReconnect(nc *nats.Conn) {
+	c.payload.Store(nc.MaxPayload())
 	c.metrics.connected.Set(1)
 	c.metrics.reconnects.Inc()
 	c.denials.reset()
@@ -144,6 +169,7 @@ func (c *Conn) onReconnect(nc *nats.Conn) {
 
 func (c *Conn) onDisconnect(nc *nats.Conn, err error) {
 	c.metrics.connected.Set(0)
+	c.acks.fail("", nats.ErrDisconnected) // the answers went with the connection
 	if !nc.IsClosed() {
 		c.log.Warn("lost the connection to NATS", "client", c.cfg.Name, "error", err)
 	}
@@ -151,10 +177,13 @@ func (c *Conn) onDisconnect(nc *nats.Conn, err error) {
 
 // onProblem is told what has no request to be the answer of.
 func (c *Conn) onProblem(_ *nats.Conn, sub *nats.Subscription, err error) {
-	if operation, ok := deniedOperation(err); ok {
+	if operation, subject, ok := deniedOperation(err); ok {
 		c.metrics.problems.WithLabelValues("denied").Inc()
 		if c.denials.add(operation) {
 			c.log.Error("NATS denied an operation", "client", c.cfg.Name, "operation", operation)
+		}
+		if subject != "" {
+			c.acks.fail(subject, &deniedError{operation})
 		}
 		return
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +15,8 @@ import (
 	"github.com/nats-io/nkeys"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/rollcall-events/rollcall/internal/freeport"
 )
 
 func TestConnectRefusesWhatWaitingCannotMend(t *testing.T) {
@@ -79,7 +79,7 @@ func TestConnectTakesASeedFile(t *testing.T) {
 }
 
 func TestNATSComesLaterGoesAndComesBack(t *testing.T) {
-	address := freeAddress(t)
+	address := freeport.Address(t)
 	var logged lockedBuffer
 	reg := prometheus.NewRegistry()
 	c, err := Connect(t.Context(), Config{
@@ -131,24 +131,6 @@ func TestNATSComesLaterGoesAndComesBack(t *testing.T) {
 	if strings.Contains(logged.String(), "s3cret") {
 		t.Errorf("log: got %s, want no secret in it", logged.String())
 	}
-}
-
-// freeAddress returns one that stays free: below the range that the system takes ports from by itself.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 20_000+rand.N(10_000))
-		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
-		if err != nil {
-			continue
-		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return address
-	}
-	t.Fatal("got no free port, want one")
-	return ""
 }
 
 func TestCloseUnregistersAndIsIdempotent(t *testing.T) {
@@ -364,11 +346,11 @@ func TestEveryKeyHasOnePartition(t *testing.T) {
 	}
 	lanes, used := map[string]string{}, map[string]bool{}
 	for _, task := range work(t, c).take(t, 2*keys) {
-		lane := task.address.lane
-		if was, ok := lanes[task.address.key]; ok && was != lane {
-			t.Errorf("key %s: got %s, want %s", task.address.key, lane, was)
+		lane := task.lane
+		if was, ok := lanes[task.key()]; ok && was != lane {
+			t.Errorf("key %s: got %s, want %s", task.key(), lane, was)
 		}
-		lanes[task.address.key] = lane
+		lanes[task.key()] = lane
 		used[strings.Split(lane, ".")[2]] = true
 	}
 	if len(used) < 6 {

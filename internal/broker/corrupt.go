@@ -2,8 +2,6 @@ package broker
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -27,12 +25,11 @@ func (c *Conn) buryCorrupt(ctx context.Context, msg jetstream.Msg, why error) {
 // corruptLetter holds the message's bytes, cut at what the letter can carry in base64.
 func (c *Conn) corruptLetter(msg jetstream.Msg, why error) events.DeadLetter {
 	body, detail := msg.Data(), why.Error()
-	if limit := int(max(c.nc.MaxPayload(), 64<<10)) / 2; len(body) > limit {
+	if limit := int(max(c.maxPayload(), 64<<10)) / 2; len(body) > limit {
 		body, detail = body[:limit], detail+"; only its first part is kept"
 	}
-	digest := sha256.Sum256(msg.Data())
 	return events.DeadLetter{
-		ID:          hex.EncodeToString(digest[:]),
+		ID:          digestOf(msg.Data()),
 		Reason:      events.ReasonCorrupt,
 		Detail:      detail,
 		FailedAt:    c.now().UTC(),
@@ -52,6 +49,6 @@ func (c *Conn) storeCorrupt(ctx context.Context, msg jetstream.Msg, letter event
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	_, err = c.publish(ctx, events.StageDead, m, 0, jetstream.WithExpectStream(deadStream))
+	_, err = c.publish(ctx, events.StageDead, m, expectStream(deadStream))
 	return err
 }

@@ -59,6 +59,8 @@ func (b Buried) Replay() (events.Event, error) {
 		return events.Event{}, &NotReplayableError{"the message cannot be read", b.Err}
 	case b.Letter.Event == nil:
 		return events.Event{}, &NotReplayableError{"it holds no event, only bytes that none could be read from", nil}
+	case b.Letter.Stripped:
+		return events.Event{}, &NotReplayableError{"what Twilio sent was too large to be kept, and is not in it", nil}
 	}
 	e := b.Letter.Event.Replayed(b.identity())
 	if _, err := events.EncodeRaw(e); err != nil {

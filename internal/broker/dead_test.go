@@ -220,6 +220,7 @@ func TestWhatIsNotReplayableStays(t *testing.T) {
 		{Reason: events.ReasonUnparseable, FailedAt: time.Now(), Feed: events.FeedFlex, Body: []byte("x")},
 		{Reason: events.ReasonInvalid, FailedAt: time.Now(), Event: &incomplete},
 		letter(event(key(2), 2)),
+		letter(event(key(3), 3)).Shortened(),
 	} {
 		if err := c.PublishDead(t.Context(), d); err != nil {
 			t.Fatal(err)
@@ -235,13 +236,13 @@ func TestWhatIsNotReplayableStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for seq, want := range map[uint64]string{1: "no event", 2: "message_sid: required", 3: "<nil>", 4: "cannot be read"} {
+	for seq, want := range map[uint64]string{1: "no event", 2: "message_sid: required", 3: "<nil>", 4: "too large to be kept", 5: "cannot be read"} {
 		if !strings.Contains(why[seq], want) {
 			t.Errorf("letter %d: got %q, want %q in it", seq, why[seq], want)
 		}
 	}
-	if left := letters(t, c, DeadFilter{}); len(left) != 3 {
-		t.Errorf("got %d letters left, want the three that cannot be replayed", len(left))
+	if left := letters(t, c, DeadFilter{}); len(left) != 4 {
+		t.Errorf("got %d letters left, want the four that cannot be replayed", len(left))
 	}
 }
 

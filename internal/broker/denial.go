@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -63,6 +62,14 @@ func (d *denials) succeeded(operation string) {
 	delete(d.standing, operation)
 }
 
+// stands reports whether operation was denied and has not succeeded since.
+func (d *denials) stands(operation string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, ok := d.standing[operation]
+	return ok
+}
+
 func (d *denials) reset() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -119,19 +126,20 @@ func (d *denials) forget(operation string, cancel *context.CancelCauseFunc) {
 // permissionText is the only form in which the protocol tells what was denied.
 var permissionText = regexp.MustCompile(`(?i)permissions violation for (publish|subscription) to "([^"]+)"`)
 
-// deniedOperation reads the operation from an error of the client's error handler.
-func deniedOperation(err error) (string, bool) {
+// deniedOperation reads the operation from an error of the client's error handler, and the subject that could not be published on, if it was that:
+// others of the same operation may be allowed.
+func deniedOperation(err error) (operation, subject string, ok bool) {
 	if !errors.Is(err, nats.ErrPermissionViolation) {
-		return "", false
+		return "", "", false
 	}
 	m := permissionText.FindStringSubmatch(err.Error())
 	if m == nil {
-		return "use a subject", true
+		return "use a subject", "", true
 	}
 	if strings.EqualFold(m[1], "subscription") {
-		return subscribing(m[2]), true
+		return subscribing(m[2]), "", true
 	}
-	return publishing(m[2]), true
+	return publishing(m[2]), m[2], true
 }
 
 func publishing(subject string) string  { return "publish to " + family(subject) }
@@ -139,7 +147,6 @@ func subscribing(subject string) string { return "subscribe to " + family(subjec
 
 // family is the part of a subject that says what is done, without the identifiers in the rest.
 func family(subject string) string {
-	tokens := strings.Split(subject, ".")
 	keep := 2
 	switch {
 	case strings.HasPrefix(subject, "$JS.API.CONSUMER.MSG."), strings.HasPrefix(subject, "$JS.API.STREAM.MSG."),
@@ -152,8 +159,13 @@ func family(subject string) string {
 	case strings.HasPrefix(subject, "_INBOX"):
 		keep = 1
 	}
-	if len(tokens) <= keep {
-		return subject
+	for i := range len(subject) {
+		if subject[i] != '.' {
+			continue
+		}
+		if keep--; keep == 0 {
+			return subject[:i] + ".>"
+		}
 	}
-	return fmt.Sprintf("%s.>", strings.Join(tokens[:keep], "."))
+	return subject
 }

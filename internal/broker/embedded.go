@@ -26,6 +26,7 @@ type EmbeddedConfig struct {
 	Dir        string // JetStream's store, made where it is not there; for this server alone
 	Listen     string // host:port for clients, "" for none but in-process
 	SyncAlways bool   // fsync before every acknowledgement
+	MaxStore   int64  // most bytes in the store; 0 for what is free when it starts
 	Name       string
 	Log        *slog.Logger // what the server itself has to say; may be nil
 }
@@ -37,6 +38,7 @@ const MayOutlive = "github.com/nats-io/nats-server/v2/server.(*stream).trySetupS
 // Embedded is a running nats-server.
 type Embedded struct {
 	server *server.Server
+	opts   *server.Options
 	listen bool
 }
 
@@ -62,6 +64,7 @@ func (cfg EmbeddedConfig) options() (*server.Options, error) {
 		JetStream:              true,
 		StoreDir:               cfg.Dir,
 		SyncAlways:             cfg.SyncAlways,
+		JetStreamMaxStore:      cfg.MaxStore,
 		MaxPayload:             maxPayload,
 		NoSigs:                 true,
 		NoLog:                  true, // to a file or stdout
@@ -92,7 +95,7 @@ func startEmbedded(ctx context.Context, opts *server.Options, log *slog.Logger) 
 	if log != nil {
 		s.SetLoggerV2(serverLog{log}, false, false, false)
 	}
-	e := &Embedded{server: s, listen: !opts.DontListen}
+	e := &Embedded{server: s, opts: opts, listen: !opts.DontListen}
 	started := make(chan struct{})
 	go func() {
 		s.Start()
@@ -122,6 +125,18 @@ func (e *Embedded) ClientURL() string {
 func (e *Embedded) Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	cfg.URL = ""
 	return connect(ctx, cfg, nats.InProcessServer(e.server))
+}
+
+// reopen closes JetStream's store and opens it again. Connections stay, and what they hold of its streams is good again.
+func (e *Embedded) reopen() error {
+	if err := e.server.ShutdownJetStream(); err != nil {
+		return fmt.Errorf("close the store: %w", err)
+	}
+	err := e.server.EnableJetStream(&server.JetStreamConfig{StoreDir: e.opts.StoreDir, MaxStore: e.opts.JetStreamMaxStore}) // SyncAlways is taken from the options
+	if err != nil {
+		return errors.Join(fmt.Errorf("open the store again: %w", err), e.server.ShutdownJetStream()) // not half open
+	}
+	return nil
 }
 
 // Shutdown stops the server and waits for it. It is idempotent.

@@ -30,7 +30,7 @@ func (t *Task) Head(ctx context.Context) (bool, error) {
 }
 
 func (t *Task) isHead(ctx context.Context) (bool, error) {
-	cp, err := t.conn.checkpoint(ctx, t.address.key)
+	cp, err := t.conn.checkpoint(ctx, t.key())
 	if err != nil {
 		return false, err
 	}
@@ -49,7 +49,7 @@ func (t *Task) isHead(ctx context.Context) (bool, error) {
 
 // covered ends a task whose event is done as far as cp knows.
 func (t *Task) covered(ctx context.Context, cp checkpoint) error {
-	if err := t.conn.settle(ctx, t.address.key, cp, t.origin); err != nil {
+	if err := t.conn.settle(ctx, t.key(), cp, t.origin); err != nil {
 		return err
 	}
 	return t.done(ctx)
@@ -62,11 +62,11 @@ const headWalk = 64
 // the task's own; 0 when the task itself is not there. What it walks past is wholly done.
 func (t *Task) firstUndone(ctx context.Context, cp checkpoint) (uint64, error) {
 	from := cp.floor
-	if from > t.queue { // QUEUE was made anew
+	if cp.made != t.made || from > t.queue { // it is of another QUEUE
 		from = 0
 	}
 	for range headWalk {
-		m, err := t.conn.getFrom(ctx, queueStream, t.address.lane, from)
+		m, err := t.conn.getFrom(ctx, queueStream, t.lane, from)
 		if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && m.Sequence > t.queue {
 			return 0, nil
 		}
@@ -74,15 +74,35 @@ func (t *Task) firstUndone(ctx context.Context, cp checkpoint) (uint64, error) {
 			return 0, err
 		}
 		o := sourceOrigin(m.Header)
-		if m.Sequence == t.queue || !cp.covers(o) {
+		if m.Sequence == t.queue {
+			return m.Sequence, t.fill(m, o)
+		}
+		if !cp.covers(o) {
 			return m.Sequence, nil
 		}
-		if err := t.conn.settle(ctx, t.address.key, cp, o); err != nil {
+		if err := t.conn.settle(ctx, t.key(), cp, o); err != nil {
 			return 0, err
 		}
 		from = m.Sequence + 1
 	}
-	return from, nil // not the head before those are acknowledged
+	return from - 1, nil // the last that it came to: the task has not been looked at, and is not the head before those are acknowledged
+}
+
+// fill gives a task that was shed its event back, from its message in QUEUE. Where QUEUE was made anew, and this is another's, which came from
+// o, the task is to be forgotten: what became of its event comes by itself, and to acknowledge the task would be to lose the other.
+func (t *Task) fill(m *jetstream.RawStreamMsg, o origin) error {
+	if o != t.origin {
+		return ErrLapsed
+	}
+	if t.content != nil {
+		return nil
+	}
+	content, _, err := t.conn.readQueued(t.key(), m.Header, m.Data)
+	if err != nil {
+		return fmt.Errorf("read a task again: %w", err)
+	}
+	t.content = content
+	return nil
 }
 
 // missing decides on a task that a direct get did not find in QUEUE. Another process finished it, or an operator removed it; or else whoever
@@ -91,14 +111,14 @@ func (t *Task) firstUndone(ctx context.Context, cp checkpoint) (uint64, error) {
 // nothing is acknowledged on its word, for there may be another leader between the two questions: what is gone needs no
 // acknowledgement, and what is not is delivered again.
 func (t *Task) missing(ctx context.Context) error {
-	t.conn.checkpoints.drop(t.address.key)
+	t.conn.checkpoints.drop(t.key())
 	last, err := t.conn.queueLast(ctx)
 	switch {
 	case err != nil:
 		return err
 	case last < t.queue:
 		t.conn.metrics.tasks.WithLabelValues("early").Inc()
-		_ = t.msg.NakWithDelay(earlyWait) // if this fails it comes again after AckWait
+		_ = t.msg.nakWithDelay(earlyWait) // if this fails it comes again after AckWait
 		return ErrEarly
 	}
 	there, err := t.conn.queueHas(ctx, t.queue)
@@ -113,20 +133,12 @@ func (t *Task) missing(ctx context.Context) error {
 const earlyWait = 100 * time.Millisecond
 
 // queueLast returns the sequence of the last message that the leader of QUEUE has stored, whether it still holds it or not.
-func (c *Conn) queueLast(ctx context.Context) (last uint64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	err = c.denials.do(ctx, publishing("$JS.API.STREAM.INFO."+queueStream), func(ctx context.Context) error {
-		s, err := c.js.Stream(ctx, queueStream)
-		if err == nil {
-			last = s.CachedInfo().State.LastSeq
-		}
-		return err
-	})
+func (c *Conn) queueLast(ctx context.Context) (uint64, error) {
+	info, err := c.askQueue(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("ask the leader of stream %s: %w", queueStream, err)
 	}
-	return last, nil
+	return info.State.LastSeq, nil
 }
 
 // queueHas asks the leader of QUEUE for a message.

@@ -26,6 +26,8 @@ func newRanks(partitions int) *ranks {
 	return &ranks{rank: slices.Repeat([]int{lastRank}, partitions), end: make([]context.CancelFunc, partitions)}
 }
 
+func (r *ranks) partitions() int { return len(r.rank) }
+
 // begin returns the rank to pull from partition p with. The context ends when it is another.
 func (r *ranks) begin(ctx context.Context, p int) (context.Context, context.CancelFunc, int) {
 	ctx, end := context.WithCancel(ctx)

@@ -85,7 +85,7 @@ func newMetrics() *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.000_5, 2, 14),
 		}, []string{"stage"}),
 		tasks: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rollcall_nats_tasks_total", Help: "Tasks by what happened: delivered, redelivered, done_before, corrupt, lapsed, early.",
+			Name: "rollcall_nats_tasks_total", Help: "Tasks by what happened: delivered, redelivered, done_before, corrupt, panicked (a defect, and corrupt too), lapsed, early.",
 		}, []string{"event"}),
 		members: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "rollcall_enricher_members", Help: "Enrichers that this one knows of, itself included; 0 while it cannot tell.",

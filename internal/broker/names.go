@@ -31,10 +31,10 @@ const stageBuried events.Stage = "buried"
 // nothing can be stored in RAW that never becomes work.
 const rawSubjects = "rollcall.raw.*.*.*.*"
 
-// queueSubjects is where QUEUE files what it takes: rollcall.queue.<partition>.<api>.<resource>.<action>.<key>,
-// the partition being a function of the key alone.
+// queueSubjects is where QUEUE files what it takes: rollcall.queue.<partition>.<key>, the partition being a function of the key alone. What else
+// RAW's subject says is left out, so that a key has one subject: the server then finds the first message on it without looking at others.
 func queueSubjects(partitions int) string {
-	return fmt.Sprintf("rollcall.queue.{{partition(%d,4)}}.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}.{{wildcard(4)}}", partitions)
+	return fmt.Sprintf("rollcall.queue.{{partition(%d,4)}}.{{wildcard(4)}}", partitions)
 }
 
 // partitionSubjects is what the consumer of a partition is given.
@@ -43,24 +43,14 @@ func partitionSubjects(p int) string { return fmt.Sprintf("rollcall.queue.%d.>",
 // consumerName is the durable consumer of a partition.
 func consumerName(p int) string { return fmt.Sprintf("enricher-%d", p) }
 
-// queueAddress is what a subject of QUEUE says.
-type queueAddress struct {
-	raw  string // the subject in RAW
-	lane string // every message of the key in QUEUE
-	key  string
-}
-
-func parseQueueSubject(subject string) (queueAddress, bool) {
-	tokens := strings.Split(subject, ".")
-	if len(tokens) != 7 || tokens[0] != "rollcall" || tokens[1] != "queue" {
-		return queueAddress{}, false
+// keyOf returns the key that a subject of QUEUE names.
+func keyOf(subject string) (key string, ok bool) {
+	rest, ok := strings.CutPrefix(subject, "rollcall.queue.")
+	if !ok {
+		return "", false
 	}
-	key := tokens[6]
-	return queueAddress{
-		raw:  "rollcall.raw." + strings.Join(tokens[3:], "."),
-		lane: "rollcall.queue." + tokens[2] + ".*.*.*." + key,
-		key:  key,
-	}, true
+	_, key, ok = strings.Cut(rest, ".")
+	return key, ok && key != "" && !strings.Contains(key, ".")
 }
 
 // outcomesOn is everything in ENRICHED on a key: its events and its burials. It is what an outcome is fenced by, always in this one

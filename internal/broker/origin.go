@@ -12,7 +12,8 @@ const headerStreamSource = "Nats-Stream-Source"
 
 // origin is an event's place in RAW: what order on a key is counted by. The epoch is the identity
 // of the RAW stream (a digest of its creation time, made by the server), since sequences
-// start again when a stream is made anew. The zero origin is unknown.
+// start again when a stream is made anew. They do not otherwise, unless RAW has lost its end in a power cut, for want of sync_interval: always: it then
+// gives the same sequences again in the same epoch, and a new event with one is taken for the one that was done. The zero origin is unknown.
 type origin struct {
 	epoch string
 	seq   uint64
@@ -26,15 +27,21 @@ func (o origin) reaches(p origin) bool {
 	return o.known() && o.epoch == p.epoch && o.seq >= p.seq
 }
 
-// sourceOrigin reads the origin of a message that QUEUE took from RAW. The header's value is
+// sourceOrigin reads the origin of a message that QUEUE took from RAW.
+func sourceOrigin(h nats.Header) origin {
+	o, _ := source(h)
+	return o
+}
+
+// source reads what a message of QUEUE says of where it comes from: its origin, and its subject in RAW. The header's value is
 // "<stream> <sequence> <filter> <transform> <subject> <identity>"; servers before 2.15 leave the identity out, and the
 // origin is then unknown.
-func sourceOrigin(h nats.Header) origin {
+func source(h nats.Header) (o origin, subject string) {
 	fields := strings.Split(h.Get(headerStreamSource), " ")
 	if len(fields) != 6 || fields[0] != rawStream {
-		return origin{}
+		return origin{}, ""
 	}
-	return parseOrigin(fields[1], fields[5])
+	return parseOrigin(fields[1], fields[5]), fields[4]
 }
 
 // carriedOrigin reads the origin that a message of ENRICHED or DEAD carries.

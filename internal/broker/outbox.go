@@ -21,6 +21,14 @@ const (
 	outboxMaxBytes = 1 << 30
 	directTimeout  = 2 * time.Second // for NATS, before an event goes to disk
 	keepTimeout    = 5 * time.Second // for the disk, where ctx allows that much
+
+	// outboxDuplicates is for how long this server remembers ids, as short as may be: RAW remembers them for hours, and here each would take some 150
+	// bytes of ingest's memory.
+	outboxDuplicates = 100 * time.Millisecond
+
+	// storeSlack is how much more than MaxBytes this server may store. Its own limit, beyond which it gives up JetStream as a whole, is thus never met,
+	// and not what happens to be free when it starts.
+	storeSlack = 64 << 20
 )
 
 // OutboxConfig is for the store on ingest's own disk.
@@ -38,7 +46,7 @@ type OutboxConfig struct {
 // cleared can pass nobody whose Put has returned. Two Puts at the same time are in no order.
 //
 // NATS may have stored what it did not acknowledge in time: the copy from disk has the same id, and is
-// dropped as a duplicate.
+// dropped as a duplicate if it comes there within the duplicate window of RAW or DEAD. An event that waits for longer is stored, and enriched, again.
 type Outbox struct {
 	conn    *Conn
 	server  *Embedded
@@ -46,12 +54,15 @@ type Outbox struct {
 	stream  jetstream.Stream
 	log     *slog.Logger
 	metrics *outboxMetrics
+	dir     string
 	wake    chan struct{} // something has been kept
+	doubts  chan struct{} // something could not be
 	close   sync.Once
 
 	waiting atomic.Bool
 	keeping sync.RWMutex // read-locked while a message is on its way to disk
 	full    atomic.Bool
+	broken  atomic.Bool
 }
 
 // OpenOutbox opens the store in cfg.Dir, with what an earlier process left in it. conn should fail fast.
@@ -60,11 +71,11 @@ func OpenOutbox(ctx context.Context, conn *Conn, cfg OutboxConfig) (*Outbox, err
 	if cfg.MaxBytes < 1<<20 {
 		return nil, errors.New("open outbox: it must be given at least 1 MiB")
 	}
-	server, err := StartEmbedded(ctx, EmbeddedConfig{Dir: cfg.Dir, SyncAlways: true, Name: "rollcall-outbox", Log: conn.log})
+	server, err := StartEmbedded(ctx, EmbeddedConfig{Dir: cfg.Dir, SyncAlways: true, MaxStore: cfg.MaxBytes + storeSlack, Name: "rollcall-outbox", Log: conn.log})
 	if err != nil {
 		return nil, fmt.Errorf("open outbox: %w", err)
 	}
-	o := &Outbox{conn: conn, server: server, log: conn.log, wake: make(chan struct{}, 1)}
+	o := &Outbox{conn: conn, server: server, log: conn.log, dir: cfg.Dir, wake: make(chan struct{}, 1), doubts: make(chan struct{}, 1)}
 	if err := o.open(ctx, cfg); err != nil {
 		o.Close()
 		return nil, fmt.Errorf("open outbox: %w", err)
@@ -83,6 +94,7 @@ func (o *Outbox) open(ctx context.Context, cfg OutboxConfig) (err error) {
 		Discard:     jetstream.DiscardNew,
 		MaxBytes:    cfg.MaxBytes,
 		Storage:     jetstream.FileStorage,
+		Duplicates:  outboxDuplicates,
 		AllowDirect: true,
 	})
 	if err != nil {
@@ -134,14 +146,15 @@ func (o *Outbox) direct(ctx context.Context, m *nats.Msg) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = min(limit, time.Until(deadline)/2)
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	_, err := o.conn.store(ctx, m)
+	_, err := o.conn.storeWithin(ctx, m, limit)
 	return err
 }
 
 // keep writes m to disk, why being the reason where there is a new one. Whatever its error, m may be there.
 func (o *Outbox) keep(ctx context.Context, m *nats.Msg, why error) error {
+	if o.broken.Load() {
+		return &brokenError{why}
+	}
 	o.keeping.RLock()
 	defer o.keeping.RUnlock()
 	if o.waiting.CompareAndSwap(false, true) {
@@ -149,17 +162,20 @@ func (o *Outbox) keep(ctx context.Context, m *nats.Msg, why error) error {
 	}
 	defer o.signal()
 
-	ctx, cancel := context.WithTimeout(ctx, keepTimeout)
+	inTime, cancel := context.WithTimeout(ctx, keepTimeout)
 	defer cancel()
 	if err := o.disk.checkSize(m, deadHeadroom); err != nil {
 		return err
 	}
-	_, err := o.disk.js.PublishMsg(ctx, m, jetstream.WithExpectStream(outboxStream))
+	_, err := o.disk.js.PublishMsg(inTime, m, jetstream.WithExpectStream(outboxStream))
 	if isFull(err) {
 		o.full.Store(true)
 		return &FullError{cause: err}
 	}
 	if err != nil {
+		if !errors.Is(ctx.Err(), context.Canceled) {
+			o.doubt()
+		}
 		return fmt.Errorf("write to the outbox: %w", err)
 	}
 	o.full.Store(false)
@@ -167,7 +183,8 @@ func (o *Outbox) keep(ctx context.Context, m *nats.Msg, why error) error {
 	return nil
 }
 
-// The server's "insufficient resources" and "store failed": beyond MaxBytes, and beyond the disk.
+// The server's "insufficient resources" and "store failed": beyond its own limit, and beyond MaxBytes. It has no answer to what is beyond the disk: see
+// mending.
 const (
 	errCodeInsufficientResources jetstream.ErrorCode = 10023
 	errCodeStoreFailed           jetstream.ErrorCode = 10077
@@ -198,6 +215,9 @@ func (o *Outbox) state(ctx context.Context) (jetstream.StreamState, error) {
 
 // Ready returns nil, or why nothing more can be stored.
 func (o *Outbox) Ready(ctx context.Context) error {
+	if o.broken.Load() {
+		return &brokenError{}
+	}
 	if o.full.Load() {
 		return errors.New("the outbox is full: it has room again once NATS takes what waits")
 	}

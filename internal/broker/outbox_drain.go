@@ -1,9 +1,11 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -19,28 +21,58 @@ const (
 )
 
 // Run drains the store into NATS, oldest first, until ctx is done; it then returns nil. A message leaves the disk once NATS has
-// acknowledged it.
+// acknowledged it. One that NATS refuses stays, and all that follows on its key; that of other keys goes on.
 func (o *Outbox) Run(ctx context.Context) error {
+	var mending sync.WaitGroup
+	mending.Go(func() { o.mending(ctx) })
+	defer mending.Wait()
+
 	var wait backoff
-	failing := false
+	p, failing := new(pass), false
 	for ctx.Err() == nil {
 		again := o.conn.nextConnection()
-		n, err := o.drain(ctx)
-		if n > 0 {
+		err := o.drain(ctx, p)
+		if p.freed {
 			wait.reset()
 		}
-		if err != nil && ctx.Err() == nil && !failing {
-			o.log.Warn("the outbox cannot be drained yet", "error", err)
+		why := p.trouble(err)
+		if why != nil && ctx.Err() == nil && !failing {
+			o.log.Warn("the outbox cannot be drained yet", "error", why)
 		}
-		failing = err != nil
+		failing = why != nil
 		switch {
 		case err != nil:
 			wait.sleep(ctx, again)
-		case n == 0 && o.settled(ctx):
+		case why != nil:
+			o.drainBehind(ctx, p, func(ctx context.Context) { wait.sleep(ctx, again) })
+		case o.settled(ctx):
+			wait.reset()
 			o.idle(ctx)
 		}
+		p = p.following(err)
 	}
 	return nil
+}
+
+// drainBehind goes on with p behind what is stuck, for as long as wait waits.
+func (o *Outbox) drainBehind(ctx context.Context, p *pass, wait func(context.Context)) {
+	draining, stop := context.WithCancel(ctx)
+	var behind sync.WaitGroup
+	behind.Go(func() {
+		for {
+			select {
+			case <-o.wake:
+			case <-draining.Done():
+				return
+			}
+			if err := o.drain(draining, p); err != nil {
+				return // the next pass tells
+			}
+		}
+	})
+	wait(ctx)
+	stop()
+	behind.Wait()
 }
 
 // settled reports whether nothing waits, and lets new events go to NATS directly when so. Both under the
@@ -71,32 +103,69 @@ func (o *Outbox) idle(ctx context.Context) {
 	}
 }
 
-// drain moves the oldest messages, and returns how many.
-func (o *Outbox) drain(ctx context.Context) (int, error) {
-	w, err := o.oldest(ctx)
-	if err != nil || len(w.messages) == 0 {
-		return 0, err
-	}
-	if !o.conn.nc.IsConnected() {
-		return 0, nats.ErrDisconnected
-	}
-	n, err := w.move(ctx, o.forward)
-	if n > 0 {
-		if err := o.remove(ctx, w); err != nil {
-			return 0, err
+// drain goes on with p to the end of the disk. An error says why it did not come there, other than that some keys are stuck.
+func (o *Outbox) drain(ctx context.Context, p *pass) error {
+	for {
+		w, err := o.oldest(ctx, p)
+		if err != nil {
+			return err
 		}
+		if len(w.messages) == 0 {
+			p.next = w.end
+			return nil
+		}
+		if !o.conn.nc.IsConnected() {
+			return nats.ErrDisconnected
+		}
+		if err := o.move(ctx, p, w); err != nil {
+			return err
+		}
+	}
+}
+
+// move moves what can be moved of w.
+func (o *Outbox) move(ctx context.Context, p *pass, w *window) error {
+	sending, stop := o.conn.whileConnected(ctx)
+	n, err := w.move(ctx, func(_ context.Context, m *jetstream.RawStreamMsg) error { return o.forward(sending, m) })
+	stop()
+	if n > 0 {
+		if err := o.remove(ctx, p, w); err != nil {
+			return err
+		}
+		p.moved(w)
 		o.metrics.drained.Add(float64(n))
 		o.full.Store(false)
 	}
-	return n, err
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if w.away.Load() { // what has not been moved need not be stuck
+		return cmp.Or(err, nats.ErrDisconnected)
+	}
+	return p.leave(w, err)
 }
 
-// oldest reads the first messages.
-func (o *Outbox) oldest(ctx context.Context) (*window, error) {
+// whileConnected returns a context that ends when the connection is next made again, and not with ctx: what was under way on the last
+// connection is not acknowledged on this one. stop must be called.
+func (c *Conn) whileConnected(ctx context.Context) (connected context.Context, stop func()) {
+	connected, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	again := c.nextConnection()
+	go func() {
+		select {
+		case <-again:
+			cancel()
+		case <-connected.Done():
+		}
+	}()
+	return connected, cancel
+}
+
+// oldest reads the first messages that p has not come to.
+func (o *Outbox) oldest(ctx context.Context, p *pass) (*window, error) {
 	var messages []*jetstream.RawStreamMsg
-	bytes := 0
-	for seq := uint64(1); len(messages) < windowMessages && bytes < windowBytes; {
-		batch, err := o.disk.readBatch(ctx, outboxStream, batchRequest{Subject: ">", Seq: seq})
+	bytes, next := 0, max(p.next, 1)
+	for len(messages) < windowMessages && bytes < windowBytes {
+		batch, err := o.disk.readBatch(ctx, outboxStream, batchRequest{Subject: ">", Seq: next})
 		if err != nil {
 			return nil, fmt.Errorf("read from the outbox: %w", err)
 		}
@@ -104,18 +173,19 @@ func (o *Outbox) oldest(ctx context.Context) (*window, error) {
 			break
 		}
 		for _, m := range batch {
-			bytes += len(m.Data)
+			if !p.isStuck(m) {
+				messages, bytes = append(messages, m), bytes+len(m.Data)
+			}
 		}
-		messages = append(messages, batch...)
-		seq = batch[len(batch)-1].Sequence + 1
+		next = batch[len(batch)-1].Sequence + 1
 	}
-	return newWindow(messages), nil
+	return newWindow(messages, next), nil
 }
 
-// forward sends one message. One that is under way is not given up for being shut down: what NATS has would
-// be sent again by the next process, perhaps when its id is forgotten.
+// forward sends one message. ctx is not to end for being shut down: what NATS has would be sent again by the next process, perhaps
+// when its id is forgotten.
 func (o *Outbox) forward(ctx context.Context, kept *jetstream.RawStreamMsg) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
 	m := &nats.Msg{Subject: kept.Subject, Header: ownHeaders(kept.Header), Data: kept.Data}
 	_, err := o.conn.store(ctx, m)
@@ -139,24 +209,30 @@ func ownHeaders(h nats.Header) nats.Header {
 // forwardShortened buries a message that this disk could take and NATS, whose limit is lower than
 // expected, cannot. Without it the message would hold up all others for ever; its content is lost.
 func (o *Outbox) forwardShortened(ctx context.Context, m *nats.Msg) error {
-	letter, err := events.DecodeDead(m.Data)
-	if err != nil {
-		event, err := events.DecodeRaw(m.Data)
-		if err != nil {
-			return fmt.Errorf("bury what is too large for NATS: %w", err)
-		}
-		letter = events.DeadLetter{ID: event.ID, Reason: events.ReasonTooLarge, Event: &event, FailedAt: o.conn.now().UTC(), Feed: event.Feed, Account: event.Account}
-	}
-	o.log.Error("a message from the outbox is too large for NATS: it is buried without its content", "bytes", len(m.Data))
+	letter := o.letterOf(m)
+	o.log.Error("a message from the outbox is too large for NATS: it is buried without its content", "bytes", len(m.Data), "reason", letter.Reason)
 	return o.conn.PublishDead(ctx, letter.Shortened())
+}
+
+// letterOf is the letter that m is, or else one about what m holds. What cannot be read, as what another version has left, say, has one too: no later
+// try would read it.
+func (o *Outbox) letterOf(m *nats.Msg) events.DeadLetter {
+	if letter, err := events.DecodeDead(m.Data); err == nil {
+		return letter
+	}
+	now := o.conn.now().UTC()
+	if event, err := events.DecodeRaw(m.Data); err == nil {
+		return events.DeadLetter{ID: event.ID, Reason: events.ReasonTooLarge, Event: &event, FailedAt: now, Feed: event.Feed, Account: event.Account}
+	}
+	return events.DeadLetter{ID: digestOf(m.Data), Reason: events.ReasonCorrupt, Detail: "it cannot be read", FailedAt: now}
 }
 
 // remove takes what w has moved off the disk: what stayed would be sent again, and be a second event when NATS
 // has forgotten its id by then. So this too is finished when being shut down.
-func (o *Outbox) remove(ctx context.Context, w *window) error {
+func (o *Outbox) remove(ctx context.Context, p *pass, w *window) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer cancel()
-	if w.done() {
+	if w.done() && len(p.stuck) == 0 {
 		return o.removeUpTo(ctx, w.messages[len(w.messages)-1].Sequence, "rollcall.>")
 	}
 	for _, l := range w.lanes {
@@ -175,6 +251,7 @@ func (o *Outbox) remove(ctx context.Context, w *window) error {
 // removes messages that came later.
 func (o *Outbox) removeUpTo(ctx context.Context, seq uint64, subject string) error {
 	if err := o.stream.Purge(ctx, jetstream.WithPurgeSubject(subject), jetstream.WithPurgeSequence(seq+1)); err != nil {
+		o.doubt()
 		return fmt.Errorf("remove from the outbox: %w", err)
 	}
 	return nil

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -105,11 +106,18 @@ type cutter struct {
 
 func cut(t *testing.T, target string) *cutter {
 	t.Helper()
+	c := &cutter{target: strings.TrimPrefix(target, "nats://")}
+	c.url = between(t, c.pass)
+	return c
+}
+
+// between returns the URL of what stands between clients and NATS: pass has each connection, until ctx is done.
+func between(t *testing.T, pass func(ctx context.Context, client net.Conn)) (url string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cutter{url: "nats://" + l.Addr().String(), target: strings.TrimPrefix(target, "nats://")}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -118,11 +126,11 @@ func cut(t *testing.T, target string) *cutter {
 			if err != nil {
 				return
 			}
-			wg.Go(func() { c.pass(ctx, client) })
+			wg.Go(func() { pass(ctx, client) })
 		}
 	})
 	t.Cleanup(func() { cancel(); l.Close(); wg.Wait() })
-	return c
+	return "nats://" + l.Addr().String()
 }
 
 // pass is one connection: it ends after a random number of bytes, either way.
@@ -155,11 +163,18 @@ func (c *cutter) pass(ctx context.Context, client net.Conn) {
 	}
 }
 
-// One message that NATS does not take holds up its own key, and no other.
-func TestOutboxMovesOnPastWhatIsRefused(t *testing.T) {
+// strict is a NATS that does not allow ingest to publish everything, until allowAll.
+type strict struct {
+	reader   *Conn // may do everything
+	ingest   *Conn
+	allowAll func()
+}
+
+func natsThatAllows(t *testing.T, publish server.SubjectPermission) strict {
+	t.Helper()
 	opts := &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true}
 	admin := &server.User{Username: "admin", Password: "x"}
-	opts.Users = []*server.User{admin, {Username: "ingest", Password: "x", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{"rollcall.raw.>"}}}}}
+	opts.Users = []*server.User{admin, {Username: "ingest", Password: "x", Permissions: &server.Permissions{Publish: &publish}}}
 	s, err := startEmbedded(t.Context(), opts, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -173,11 +188,71 @@ func TestOutboxMovesOnPastWhatIsRefused(t *testing.T) {
 		closeAtEnd(t, c)
 		return c
 	}
-	reader := connectAs("admin")
-	if err := reader.Provision(t.Context(), small); err != nil {
+	n := strict{reader: connectAs("admin"), ingest: connectAs("ingest")}
+	if err := n.reader.Provision(t.Context(), small); err != nil {
 		t.Fatal(err)
 	}
-	o := openOutbox(t, connectAs("ingest"), t.TempDir())
+	n.allowAll = func() {
+		opts := opts.Clone()
+		opts.Users = []*server.User{admin, {Username: "ingest", Password: "x"}}
+		if err := s.server.ReloadOptions(opts); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return n
+}
+
+// What is refused and what waits behind it on its key do not fill the window, however many they are, and neither does
+// what comes in later wait for them.
+func TestOutboxMovesOnBehindAStuckKey(t *testing.T) {
+	stuck, free := series(1, windowMessages+1000), series(2, 20)
+	n := natsThatAllows(t, server.SubjectPermission{Deny: []string{"rollcall.raw.*.*.*." + key(1)}})
+	o := openOutbox(t, n.ingest, t.TempDir())
+	fill(t, o, stuck)
+	fill(t, o, free[:10])
+	drain(t, o)
+	eventually(t, "another key is drained", func() bool { return onDisk(t, o) == uint64(len(stuck)) })
+	put(t, o, free[10:]...)
+	eventually(t, "what came later is drained", func() bool { return onDisk(t, o) == uint64(len(stuck)) })
+	wantOnKeys(t, free, inRaw(t, n.reader))
+
+	n.allowAll()
+	eventually(t, "the outbox is empty", func() bool { return !o.waiting.Load() })
+	wantOnKeys(t, append(stuck, free...), inRaw(t, n.reader))
+}
+
+// series returns n events of one conversation.
+func series(k, n int) (all []events.Event) {
+	for i := range n {
+		all = append(all, event(key(k), i))
+	}
+	return all
+}
+
+// What a pass leaves behind is bounded: beyond that it ends, and the next begins from the front.
+func TestAPassLeavesOnlySoManyKeysBehind(t *testing.T) {
+	p, refused := new(pass), errors.New("refused")
+	leave := func(k int) error {
+		m := &jetstream.RawStreamMsg{Subject: event(key(k), 0).Subject(events.StageRaw), Sequence: uint64(k) + 1}
+		return p.leave(newWindow([]*jetstream.RawStreamMsg{m}, m.Sequence+1), refused)
+	}
+	for k := range stuckMost {
+		if err := leave(k); err != nil {
+			t.Fatalf("key %d: %v", k, err)
+		}
+	}
+	if p.next != stuckMost+1 {
+		t.Errorf("got to %d, want behind all %d", p.next, stuckMost)
+	}
+	if err := leave(stuckMost); !errors.Is(err, refused) {
+		t.Errorf("one key more: got %v, want the pass to end, and why", err)
+	}
+}
+
+// One message that NATS does not take holds up its own key, and no other.
+func TestOutboxMovesOnPastWhatIsRefused(t *testing.T) {
+	n := natsThatAllows(t, server.SubjectPermission{Allow: []string{"rollcall.raw.>"}})
+	o := openOutbox(t, n.ingest, t.TempDir())
 	o.waiting.Store(true)
 	var free []events.Event
 	put(t, o, event(key(1), 0))
@@ -193,16 +268,12 @@ func TestOutboxMovesOnPastWhatIsRefused(t *testing.T) {
 	fill(t, o, free)
 	drain(t, o)
 	eventually(t, "all but what waits behind the letter is drained", func() bool { return onDisk(t, o) == 2 })
-	wantOnKeys(t, append(free, event(key(1), 0)), inRaw(t, reader))
+	wantOnKeys(t, append(free, event(key(1), 0)), inRaw(t, n.reader))
 
-	opts = opts.Clone()
-	opts.Users = []*server.User{admin, {Username: "ingest", Password: "x"}}
-	if err := s.server.ReloadOptions(opts); err != nil {
-		t.Fatal(err)
-	}
+	n.allowAll()
 	eventually(t, "the outbox is empty", func() bool { return !o.waiting.Load() })
-	wantOnKeys(t, append(free, event(key(1), 0), event(key(1), 2)), inRaw(t, reader))
-	if got := messages(t, reader, deadStream); got != 1 {
+	wantOnKeys(t, append(free, event(key(1), 0), event(key(1), 2)), inRaw(t, n.reader))
+	if got := messages(t, n.reader, deadStream); got != 1 {
 		t.Errorf("DEAD: got %d letters, want 1", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/rollcall-events/rollcall/events"
+	"github.com/rollcall-events/rollcall/internal/freeport"
 )
 
 // away is a NATS that can be started and stopped, and a connection of ingest's kind to it.
@@ -31,7 +33,7 @@ type away struct {
 
 func natsAway(t *testing.T) *away {
 	t.Helper()
-	n := &away{t: t, address: freeAddress(t), dir: t.TempDir()}
+	n := &away{t: t, address: freeport.Address(t), dir: t.TempDir()}
 	var err error
 	if n.conn, err = Connect(t.Context(), Config{URL: n.address, Name: "ingest", FailFast: true, Registerer: prometheus.NewRegistry()}); err != nil {
 		t.Fatal(err)
@@ -251,37 +253,57 @@ func TestOutboxRefusesWhatNeverFits(t *testing.T) {
 	}
 }
 
-// NATS turns out to take less than this disk did: what is too large for it holds up nothing.
+// NATS turns out to take less than this disk did: what is too large for it holds up nothing, even if nobody can read it.
 func TestOutboxBuriesWhatNATSCannotTake(t *testing.T) {
 	n := natsAway(t)
 	o := openOutbox(t, n.conn, t.TempDir())
 	e := event(key(1), 1)
 	e.Payload = fmt.Appendf(nil, `{"Body":%q}`, strings.Repeat("x", 200<<10))
-	put(t, o, e, event(key(1), 2))
-	host, port, _ := strings.Cut(n.address, ":")
-	opts := &server.Options{Host: host, JetStream: true, StoreDir: n.dir, NoSigs: true, NoLog: true, MaxPayload: 100 << 10}
-	if _, err := fmt.Sscan(port, &opts.Port); err != nil {
+	strange := make([]byte, 200<<10)
+	put(t, o, e)
+	if err := o.keep(t.Context(), newMessage(t.Context(), event(key(2), 1).Subject(events.StageRaw), "strange", strange), nil); err != nil {
 		t.Fatal(err)
 	}
-	s, err := startEmbedded(t.Context(), opts, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Shutdown)
-	if err := dial(t, s, "provisioner").Provision(t.Context(), small); err != nil {
-		t.Fatal(err)
-	}
+	put(t, o, event(key(1), 2), event(key(2), 2))
+	n.startWith(100 << 10)
 	drain(t, o)
 	eventually(t, "the outbox is empty", func() bool { return !o.waiting.Load() })
-	if got, want := ids(t, n.conn, rawStream, ">"), []string{event(key(1), 2).ID}; !slices.Equal(got, want) {
-		t.Errorf("RAW: got %v, want %v", got, want)
+	got := ids(t, n.conn, rawStream, ">")
+	if slices.Sort(got); !slices.Equal(got, []string{event(key(1), 2).ID, event(key(2), 2).ID}) {
+		t.Errorf("RAW: got %v, want the two that NATS can take", got)
 	}
-	m, err := n.conn.getFrom(t.Context(), deadStream, ">", 1)
+	reasons := make(map[string]events.Reason)
+	for seq := uint64(1); seq <= messages(t, n.conn, deadStream); seq++ {
+		m, err := n.conn.getFrom(t.Context(), deadStream, ">", seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := events.DecodeDead(m.Data)
+		if err != nil || !d.Stripped {
+			t.Errorf("letter %d: got %+v, %v, want one without what Twilio sent", seq, d, err)
+		}
+		reasons[d.ID] = d.Reason
+	}
+	if want := map[string]events.Reason{e.ID: events.ReasonTooLarge, digestOf(strange): events.ReasonCorrupt}; !maps.Equal(reasons, want) {
+		t.Errorf("DEAD: got %v, want %v", reasons, want)
+	}
+}
+
+// startWith starts it with a limit to the size of messages.
+func (n *away) startWith(maxPayload int32) {
+	n.t.Helper()
+	host, port, _ := strings.Cut(n.address, ":")
+	opts := &server.Options{Host: host, JetStream: true, StoreDir: n.dir, NoSigs: true, NoLog: true, MaxPayload: maxPayload}
+	if _, err := fmt.Sscan(port, &opts.Port); err != nil {
+		n.t.Fatal(err)
+	}
+	s, err := startEmbedded(n.t.Context(), opts, nil)
 	if err != nil {
-		t.Fatal(err)
+		n.t.Fatal(err)
 	}
-	if d, err := events.DecodeDead(m.Data); err != nil || d.Reason != events.ReasonTooLarge || d.ID != e.ID {
-		t.Errorf("letter: got %+v, %v, want %s with reason %s", d, err, e.ID, events.ReasonTooLarge)
+	n.t.Cleanup(s.Shutdown)
+	if err := dial(n.t, s, "provisioner").Provision(n.t.Context(), small); err != nil {
+		n.t.Fatal(err)
 	}
 }
 
@@ -331,9 +353,26 @@ func TestOutboxKeepsOrder(t *testing.T) {
 	}
 }
 
+// What the disk's server remembers of ids is ingest's memory. RAW knows them, whatever goes there twice.
+func TestOutboxForgetsIDs(t *testing.T) {
+	n := natsAway(t)
+	o := openOutbox(t, n.conn, t.TempDir())
+	put(t, o, event(key(1), 1))
+	eventually(t, "the disk holds both", func() bool {
+		put(t, o, event(key(1), 1))
+		return onDisk(t, o) >= 2
+	})
+	n.start()
+	drain(t, o)
+	eventually(t, "the outbox is empty", func() bool { return !o.waiting.Load() })
+	if got := ids(t, dial(t, n.server, "reader"), rawStream, ">"); len(got) != 1 {
+		t.Errorf("RAW: got %v, want the event once", got)
+	}
+}
+
 func TestOutboxMetrics(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	conn, err := Connect(t.Context(), Config{URL: freeAddress(t), Name: "ingest", FailFast: true, Registerer: reg})
+	conn, err := Connect(t.Context(), Config{URL: freeport.Address(t), Name: "ingest", FailFast: true, Registerer: reg})
 	if err != nil {
 		t.Fatal(err)
 	}

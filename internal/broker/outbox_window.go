@@ -19,9 +19,10 @@ const (
 	windowLanes    = 128 // messages under way at once
 )
 
-// window is the oldest part of the outbox, while it is moved.
+// window is the oldest part of what a pass has not come to, while it is moved.
 type window struct {
-	messages []*jetstream.RawStreamMsg // oldest first
+	messages []*jetstream.RawStreamMsg // oldest first, without those of stuck keys
+	end      uint64                    // the first sequence behind it
 	lanes    []*lane                   // the longest first, for it takes longest
 	away     atomic.Bool               // NATS: there is no point in sending more
 }
@@ -34,11 +35,11 @@ type lane struct {
 	moved    int // this many of them, from the first on, are in NATS
 }
 
-func newWindow(messages []*jetstream.RawStreamMsg) *window {
-	w := &window{messages: messages}
+func newWindow(messages []*jetstream.RawStreamMsg, end uint64) *window {
+	w := &window{messages: messages, end: end}
 	byKey := make(map[string]*lane)
 	for _, m := range messages {
-		key := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
+		key := orderKey(m)
 		l, ok := byKey[key]
 		if !ok {
 			l = &lane{key: key}
@@ -49,6 +50,10 @@ func newWindow(messages []*jetstream.RawStreamMsg) *window {
 	}
 	slices.SortStableFunc(w.lanes, func(a, b *lane) int { return len(b.messages) - len(a.messages) })
 	return w
+}
+
+func orderKey(m *jetstream.RawStreamMsg) string {
+	return m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
 }
 
 // move sends every message with forward, lanes side by side, and returns how many NATS has and why it has not the

@@ -22,7 +22,7 @@ import (
 // deployed starts a server with the configuration that we deploy, but for where it listens and stores.
 func deployed(t *testing.T) *Embedded {
 	t.Helper()
-	for _, user := range []string{"INGEST", "ENRICHER", "PROVISIONER", "OPERATOR", "CONSUMER"} {
+	for _, user := range []string{"INGEST", "ENRICHER", "PROVISIONER", "OPERATOR", "CONSUMER", "ADMIN"} {
 		t.Setenv("ROLLCALL_NATS_"+user+"_PASSWORD", "pw-"+strings.ToLower(user))
 	}
 	opts, err := server.ProcessConfigFile("../../deploy/nats/nats-server.conf")
@@ -129,6 +129,7 @@ func TestEachUserCanDoItsWorkAndNoMore(t *testing.T) {
 	operate(t, s)
 	forbidden(t, s)
 	consume(t, s)
+	administer(t, s)
 }
 
 // forbidden tries what each user must not do.
@@ -137,7 +138,7 @@ func forbidden(t *testing.T, s *Embedded) {
 	raw, enriched, buried := event(key(5), 1).Subject(events.StageRaw), event(key(5), 1).Subject(events.StageEnriched), event(key(5), 1).Subject(stageBuried)
 	for user, subjects := range map[string][]string{
 		"ingest": {
-			enriched, buried, "rollcall.queue.0.a.b.c.d", "$JS.API.STREAM.INFO.ROLLCALL_RAW", "$JS.API.DIRECT.GET.ROLLCALL_RAW",
+			enriched, buried, "rollcall.queue.0.d", "$JS.API.STREAM.INFO.ROLLCALL_RAW", "$JS.API.DIRECT.GET.ROLLCALL_RAW",
 			"$JS.API.STREAM.MSG.GET.ROLLCALL_RAW", "$JS.API.CONSUMER.CREATE.ROLLCALL_RAW", "$JS.API.STREAM.DELETE.ROLLCALL_RAW",
 			"$KV.ROLLCALL_MEMBERS.x",
 		},
@@ -152,7 +153,7 @@ func forbidden(t *testing.T, s *Embedded) {
 			"$KV.ROLLCALL_MEMBERS.x",
 		},
 		"operator": {
-			enriched, buried, letter(event(key(5), 1)).Subject(), "rollcall.dead.tombstone.letter.removed.x", "rollcall.queue.0.a.b.c.d", "$JS.API.STREAM.DELETE.ROLLCALL_DEAD", "$JS.API.STREAM.PURGE.ROLLCALL_DEAD",
+			enriched, buried, letter(event(key(5), 1)).Subject(), "rollcall.dead.tombstone.letter.removed.x", "rollcall.queue.0.d", "$JS.API.STREAM.DELETE.ROLLCALL_DEAD", "$JS.API.STREAM.PURGE.ROLLCALL_DEAD",
 			"$JS.API.STREAM.UPDATE.ROLLCALL_DEAD", "$JS.API.STREAM.MSG.DELETE.ROLLCALL_RAW", "$JS.API.STREAM.MSG.DELETE.ROLLCALL_ENRICHED", "$JS.API.DIRECT.GET.ROLLCALL_RAW",
 			"$JS.API.DIRECT.GET.ROLLCALL_ENRICHED", "$JS.API.CONSUMER.CREATE.ROLLCALL_DEAD", "$JS.API.CONSUMER.CREATE.ROLLCALL_RAW",
 		},
@@ -241,6 +242,27 @@ func consume(t *testing.T, s *Embedded) {
 	}
 	if err := c.denials.err(); err != nil {
 		t.Errorf("the consumer was denied: %v", err)
+	}
+}
+
+// administer does as an administrator what no other user may: it changes a stream, and removes one.
+func administer(t *testing.T, s *Embedded) {
+	t.Helper()
+	c := as(t, s, "admin", "")
+	raw, err := c.js.Stream(t.Context(), rawStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := raw.CachedInfo().Config
+	cfg.MaxAge *= 2
+	if _, err := c.js.UpdateStream(t.Context(), cfg); err != nil {
+		t.Errorf("UpdateStream: %v", err)
+	}
+	if err := c.js.DeleteStream(t.Context(), queueStream); err != nil {
+		t.Errorf("DeleteStream: %v", err)
+	}
+	if err := c.denials.err(); err != nil {
+		t.Errorf("the administrator was denied: %v", err)
 	}
 }
 
@@ -371,21 +393,22 @@ func TestARefusedLoginIsLoggedOnce(t *testing.T) {
 }
 
 func TestDeniedOperation(t *testing.T) {
-	tests := []struct{ text, want string }{
-		{`Permissions Violation for Publish to "rollcall.raw.a.b.c.CH0"`, "publish to rollcall.raw.>"},
-		{`permissions violation for publish to "$JS.API.CONSUMER.MSG.NEXT.ROLLCALL_QUEUE.enricher-0"`, "publish to $JS.API.CONSUMER.MSG.NEXT.ROLLCALL_QUEUE.>"},
-		{`Permissions Violation for Publish to "$JS.ACK.ROLLCALL_QUEUE.enricher-0.1.2.3.4.5"`, "publish to $JS.ACK.>"},
-		{`Permissions Violation for Subscription to "_INBOX_x.abc.*"`, "subscribe to _INBOX_x.>"},
-		{`Permissions Violation for Subscription to "foo" using queue "bar"`, "subscribe to foo"},
-		{`Permissions Violation`, "use a subject"},
+	const next, ack = "$JS.API.CONSUMER.MSG.NEXT.ROLLCALL_QUEUE.enricher-0", "$JS.ACK.ROLLCALL_QUEUE.enricher-0.1.2.3.4.5"
+	tests := []struct{ text, want, subject string }{
+		{`Permissions Violation for Publish to "rollcall.raw.a.b.c.CH0"`, "publish to rollcall.raw.>", "rollcall.raw.a.b.c.CH0"},
+		{`permissions violation for publish to "` + next + `"`, "publish to $JS.API.CONSUMER.MSG.NEXT.ROLLCALL_QUEUE.>", next},
+		{`Permissions Violation for Publish to "` + ack + `"`, "publish to $JS.ACK.>", ack},
+		{`Permissions Violation for Subscription to "_INBOX_x.abc.*"`, "subscribe to _INBOX_x.>", ""},
+		{`Permissions Violation for Subscription to "foo" using queue "bar"`, "subscribe to foo", ""},
+		{`Permissions Violation`, "use a subject", ""},
 	}
 	for _, tt := range tests {
-		got, ok := deniedOperation(fmt.Errorf("%w: %s", nats.ErrPermissionViolation, tt.text))
-		if !ok || got != tt.want {
-			t.Errorf("%s: got %q, %v, want %q", tt.text, got, ok, tt.want)
+		got, subject, ok := deniedOperation(fmt.Errorf("%w: %s", nats.ErrPermissionViolation, tt.text))
+		if !ok || got != tt.want || subject != tt.subject {
+			t.Errorf("%s: got %q on %q, %v, want %q on %q", tt.text, got, subject, ok, tt.want, tt.subject)
 		}
 	}
-	if _, ok := deniedOperation(nats.ErrTimeout); ok {
+	if _, _, ok := deniedOperation(nats.ErrTimeout); ok {
 		t.Error("a timeout: got a denial, want none")
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -47,10 +49,15 @@ func letterMessage(ctx context.Context, d events.DeadLetter) (*nats.Msg, error) 
 		d.ID = d.Event.ID
 	}
 	if d.ID == "" {
-		digest := sha256.Sum256(d.Body)
-		d.ID = hex.EncodeToString(digest[:])
+		d.ID = digestOf(d.Body)
 	}
 	return deadMessage(ctx, d, "dead:"+d.ID)
+}
+
+// digestOf is the id of what has none of its own.
+func digestOf(b []byte) string {
+	digest := sha256.Sum256(b)
+	return hex.EncodeToString(digest[:])
 }
 
 func rawMessage(ctx context.Context, e events.Event) (*nats.Msg, error) {
@@ -80,8 +87,13 @@ func newMessage(ctx context.Context, subject, id string, data []byte) *nats.Msg 
 
 // store publishes a message of ingest to the stream of its stage.
 func (c *Conn) store(ctx context.Context, m *nats.Msg) (duplicate bool, err error) {
+	return c.storeWithin(ctx, m, 0)
+}
+
+// storeWithin is store with a limit of its own, unless that is 0: then there is ctx's, or 5 s.
+func (c *Conn) storeWithin(ctx context.Context, m *nats.Msg, limit time.Duration) (duplicate bool, err error) {
 	to := destinationOf(m)
-	ack, err := c.publish(ctx, to.stage, m, to.headroom, jetstream.WithExpectStream(to.stream))
+	ack, err := c.send(ctx, m, sending{to.stage, to.headroom, limit}, expectStream(to.stream))
 	if err != nil {
 		return false, fmt.Errorf("publish to %s: %w", to.stream, err)
 	}
@@ -101,31 +113,61 @@ func destinationOf(m *nats.Msg) destination {
 	return destination{events.StageRaw, rawStream, deadHeadroom}
 }
 
-// publish sends m and waits for the server's acknowledgement. It is the one place where messages are published.
-func (c *Conn) publish(ctx context.Context, stage events.Stage, m *nats.Msg, headroom int64, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
+// expectation is what a message asks JetStream to refuse it for, in its headers.
+type expectation func(nats.Header)
+
+func expectStream(name string) expectation {
+	return func(h nats.Header) { h.Set(jetstream.ExpectedStreamHeader, name) }
+}
+
+// expectLast is the fence: the last message on subjects must be the one of that sequence, 0 being none.
+func expectLast(sequence uint64, subjects string) expectation {
+	return func(h nats.Header) {
+		h.Set(jetstream.ExpectedLastSubjSeqSubjHeader, subjects)
+		h.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(sequence, 10))
+	}
+}
+
+// publish sends m and waits for the server's acknowledgement. How long it may take is for ctx to say, or 5 s.
+func (c *Conn) publish(ctx context.Context, stage events.Stage, m *nats.Msg, all ...expectation) (*jetstream.PubAck, error) {
+	return c.send(ctx, m, sending{stage: stage}, all...)
+}
+
+// sending is how a message is sent.
+type sending struct {
+	stage    events.Stage
+	headroom int64         // how much smaller than the server's limit it must be, in bytes
+	limit    time.Duration // for its acknowledgement; 0 leaves that to the context
+}
+
+// send is the one way of every message. What it expects is not part of its size: of one that had its place elsewhere
+// before, in the outbox, a few more bytes must not make one too large.
+func (c *Conn) send(ctx context.Context, m *nats.Msg, how sending, all ...expectation) (ack *jetstream.PubAck, err error) {
 	started := c.now()
-	var ack *jetstream.PubAck
-	err := c.checkSize(m, headroom)
-	if err == nil {
-		err = c.denials.do(ctx, publishing(m.Subject), func(ctx context.Context) (err error) {
-			ack, err = c.js.PublishMsg(ctx, m, opts...)
-			return err
-		})
+	if err = c.checkSize(m, how.headroom); err == nil {
+		for _, expect := range all {
+			expect(m.Header)
+		}
+		if ack, err = c.acks.publish(ctx, c.nc, m, how.limit); err == nil {
+			c.denials.succeeded(publishing(m.Subject))
+		}
 	}
 	if isFenced(err) {
 		err = fmt.Errorf("%w: %w", ErrFenced, err)
 	}
-	c.metrics.published(stage, c.now().Sub(started), outcomeOf(ack, err))
+	ended, o := c.now(), outcomeOf(ack, err)
+	c.metrics.published(how.stage, ended.Sub(started), o)
+	c.unstored.note(how.stage, o, ended)
 	return ack, err
 }
 
-// headerSlack is what JetStream's own options add to a message.
+// headerSlack is more than what is expected of a message adds to it.
 const headerSlack = 512
 
 // checkSize compares m with the server's limit, once a server has told it.
 func (c *Conn) checkSize(m *nats.Msg, headroom int64) error {
-	limit := c.nc.MaxPayload() - headroom
-	if size := int64(m.Size()) + headerSlack; c.nc.MaxPayload() > 0 && size > limit {
+	most := c.maxPayload()
+	if size, limit := int64(m.Size())+headerSlack, most-headroom; most > 0 && size > limit {
 		return &TooLargeError{Size: size, Limit: limit}
 	}
 	return nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -14,18 +16,46 @@ import (
 const probeTimeout = 2 * time.Second
 
 // Ready returns nil while work of the Config's role can be done: connected, authorised, the streams
-// there. Else it says why not, in words for an operator. An operation that NATS denied keeps
+// there, with room, and what is published stored. Else it says why not, in words for an operator. An operation that NATS denied keeps
 // it from being ready until the same operation succeeds or the connection is made again.
 func (c *Conn) Ready(ctx context.Context) error {
 	if status := c.nc.Status(); status != nats.CONNECTED {
-		if err := c.nc.LastError(); err != nil {
-			return fmt.Errorf("NATS is not connected (%s): %w", status, err)
-		}
-		return fmt.Errorf("NATS is not connected (%s)", status)
+		return c.notConnected(status)
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	return errors.Join(c.ready(ctx), c.denials.err())
+	err := c.ready(ctx)
+	if err == nil {
+		err = c.unstored.err(c.now())
+	}
+	return errors.Join(err, c.denials.err())
+}
+
+// notConnected says where there is no connection to, and what may be done about it.
+func (c *Conn) notConnected(status nats.Status) error {
+	where, err := hosts(c.cfg.URL), c.nc.LastError()
+	switch {
+	case where == "" && err != nil:
+		return fmt.Errorf("NATS is not connected (%s): %w", status, err)
+	case where == "": // it is in this process
+		return fmt.Errorf("NATS is not connected (%s)", status)
+	case errors.Is(err, nats.ErrAuthorization):
+		return fmt.Errorf("NATS is not connected (%s): %w at %s: correct the user or the password", status, err, where)
+	case err != nil:
+		return fmt.Errorf("NATS is not connected (%s): %w from %s: start the server, or correct NATS_URL", status, err, where)
+	}
+	return fmt.Errorf("NATS is not connected (%s): no answer from %s: start the server, or correct NATS_URL", status, where)
+}
+
+// hosts are those of a list of URLs, without who logs in there.
+func hosts(urls string) string {
+	var all []string
+	for _, one := range splitURLs(urls) {
+		if u, err := url.Parse(one); err == nil && u.Host != "" {
+			all = append(all, u.Host)
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 // ready asks for what the role needs. A denial is left to the caller, who reports all that stand.
@@ -44,42 +74,50 @@ func (c *Conn) ready(ctx context.Context) error {
 	return err
 }
 
-// probe asks whether a stream listens on a stage's subjects and whether this client may publish there. It
-// publishes a message that the server must refuse, for it expects a stream of another name: nothing is
-// stored, and no right is needed but the one that the work needs.
+// probe asks whether a stream listens on a stage's subjects, whether this client may publish there, and whether NATS has room. It
+// publishes a message that the server must refuse, for its time to live is none: nothing is stored, and no right is needed but the one that the work
+// needs. That is judged after the server's and the account's limits, unlike, on a single server, what a message expects of the stream.
 func (c *Conn) probe(ctx context.Context, stage string) error {
 	m := nats.NewMsg(stage + ".probe.probe.probe.probe")
+	m.Header.Set(jetstream.MsgTTLHeader, "probe")
 	err := c.denials.do(ctx, publishing(m.Subject), func(ctx context.Context) error {
-		_, err := c.js.PublishMsg(ctx, m, jetstream.WithExpectStream("ROLLCALL_PROBE"), jetstream.WithRetryAttempts(0))
-		if apiCode(err) == errCodeStreamNotMatch {
+		_, err := c.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
+		if code := apiCode(err); code == errCodeTTLInvalid || code == errCodeTTLDisabled {
 			return nil
 		}
 		return err
 	})
-	if errors.Is(err, jetstream.ErrNoStreamResponse) {
+	switch {
+	case errors.Is(err, jetstream.ErrNoStreamResponse):
 		return fmt.Errorf("no stream of NATS takes %s.>: provision the streams", stage)
-	}
-	if err != nil {
+	case hasNoRoom(err):
+		return fmt.Errorf("NATS has no room for %s.>: %w: enlarge its disk or its limits", stage, err)
+	case err != nil:
 		return fmt.Errorf("ask NATS about %s.>: %w", stage, err)
 	}
 	return nil
 }
 
-// errCodeStreamNotMatch is the server's "expected stream does not match".
-const errCodeStreamNotMatch jetstream.ErrorCode = 10060
+// How the server refuses a probe; and every message, where the account has reached a limit.
+const (
+	errCodeTTLInvalid       jetstream.ErrorCode = 10165
+	errCodeTTLDisabled      jetstream.ErrorCode = 10166
+	errCodeAccountResources jetstream.ErrorCode = 10002
+)
+
+// hasNoRoom reports whether the server refuses every message, since it or the account has reached a limit.
+func hasNoRoom(err error) bool {
+	code := apiCode(err)
+	return code == errCodeInsufficientResources || code == errCodeAccountResources
+}
 
 func (c *Conn) queueReady(ctx context.Context) error {
-	partitions, err := c.partitions(ctx)
+	partitions, consumers, err := c.queueInfo(ctx)
 	if err != nil {
 		return err
 	}
-	name := consumerName(partitions - 1) // the last to be made
-	err = c.denials.do(ctx, publishing("$JS.API.CONSUMER.INFO."+queueStream+"."+name), func(ctx context.Context) error {
-		_, err := c.js.Consumer(ctx, queueStream, name)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("look up consumer %s: %w", name, err)
+	if consumers < partitions {
+		return fmt.Errorf("stream %s has %d of its %d consumers: provision it again", queueStream, consumers, partitions)
 	}
 	return nil
 }

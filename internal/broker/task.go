@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
+	"unique"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -15,52 +17,105 @@ import (
 	"github.com/rollcall-events/rollcall/events"
 )
 
-// ackTimeout bounds the wait for the acknowledgement of an acknowledgement. One that is lost only means
-// that the task is delivered again, and found to be done.
+// ackTimeout bounds the wait for the acknowledgement of an acknowledgement.
 const ackTimeout = 2 * time.Second
 
 // Task is one event to be enriched, held by this process until it is Published, Buried, Released
 // or its hold lapses. One goroutine at a time may use it; Extend may be called beside it.
 type Task struct {
-	conn    *Conn
-	msg     jetstream.Msg
-	event   events.Event
-	address queueAddress
-	queue   uint64 // the sequence in QUEUE
+	*consumer
+	msg     delivery
+	content *content // nil once it was shed, until Head has read it again
+	lane    string   // the subject of every message on the key in QUEUE
+	queue   uint64   // the sequence in QUEUE
 	origin  origin
+	held    atomic.Int64 // until when: nanoseconds after conn.made
+	head    bool         // Head has said yes, and nothing has failed since
+}
+
+// consumer is what all tasks that were pulled from one have in common.
+type consumer struct {
+	conn    *Conn
+	made    int64 // when it was, in nanoseconds since 1970: in a QUEUE that is made anew it is another
 	ackWait time.Duration
-	held    atomic.Pointer[time.Time] // until when
-	head    bool                      // Head has said yes, and nothing has failed since
+}
+
+func (c *Conn) taskSource(info *jetstream.ConsumerInfo) *consumer {
+	return &consumer{conn: c, made: info.Created.UnixNano(), ackWait: info.Config.AckWait}
+}
+
+// content is what a task is about.
+type content struct {
+	event events.Event
+	trace nats.Header // of the message, what tells of its trace
 }
 
 // newTask reads a message of QUEUE. The error says why it is not one of ours, without a value from it.
-func (c *Conn) newTask(msg jetstream.Msg, ackWait time.Duration) (*Task, error) {
+func (from *consumer) newTask(msg jetstream.Msg) (*Task, error) {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return nil, fmt.Errorf("read the delivery: %w", err)
 	}
-	address, ok := parseQueueSubject(msg.Subject())
+	subject := unique.Make(msg.Subject()).Value() // one copy for all tasks of the key
+	key, ok := keyOf(subject)
 	if !ok {
 		return nil, errors.New("the subject is not one of QUEUE's")
 	}
-	o := sourceOrigin(msg.Headers())
-	if !o.known() {
-		return nil, errors.New("the message does not come from RAW")
-	}
-	event, err := events.DecodeRaw(msg.Data())
+	content, o, err := from.conn.readQueued(key, msg.Headers(), msg.Data())
 	if err != nil {
-		return nil, fmt.Errorf("decode raw event: %w", err)
+		return nil, err
 	}
-	if event.Subject(events.StageRaw) != address.raw {
-		return nil, errors.New("the event does not belong on its subject")
+	t := &Task{
+		consumer: from, msg: newDelivery(from.conn.nc, msg.Reply()), content: content,
+		lane: subject, queue: meta.Sequence.Stream, origin: o,
 	}
-	t := &Task{conn: c, msg: msg, event: event, address: address, queue: meta.Sequence.Stream, origin: o, ackWait: ackWait}
 	t.hold()
 	return t, nil
 }
 
-// Event returns the event.
-func (t *Task) Event() events.Event { return t.event }
+// readQueued reads what QUEUE holds on key.
+func (c *Conn) readQueued(key string, header nats.Header, data []byte) (*content, origin, error) {
+	o, raw := source(header)
+	if !o.known() {
+		return nil, origin{}, errors.New("the message does not come from RAW")
+	}
+	event, err := c.decode(data)
+	if err != nil {
+		return nil, origin{}, fmt.Errorf("decode raw event: %w", err)
+	}
+	if event.Subject(events.StageRaw) != raw || event.Key() != key {
+		return nil, origin{}, errors.New("the event does not belong on its subject")
+	}
+	o.epoch = unique.Make(o.epoch).Value() // it would keep the whole header
+	return &content{event, traceOf(header)}, o, nil
+}
+
+// traceOf returns the headers that tell of a trace, nil for none.
+func traceOf(header nats.Header) (of nats.Header) {
+	for _, field := range otel.GetTextMapPropagator().Fields() {
+		if values := header[field]; values != nil {
+			if of == nil {
+				of = nats.Header{}
+			}
+			of[field] = values
+		}
+	}
+	return of
+}
+
+// Event returns the event; once the task was shed, the zero Event until Head has said yes.
+func (t *Task) Event() events.Event {
+	if t.content == nil {
+		return events.Event{}
+	}
+	return t.content.event
+}
+
+// Shed lets go of the event, to hold the task with as little memory as can be: Head reads it again when it says yes.
+func (t *Task) Shed() { t.content = nil }
+
+// key is what the task is in order on.
+func (t *Task) key() string { return t.lane[strings.LastIndexByte(t.lane, '.')+1:] }
 
 // Context is the trace of the webhook; it has no deadline.
 func (t *Task) Context() context.Context { return t.traced(context.Background()) }
@@ -84,8 +139,7 @@ func (t *Task) Publish(ctx context.Context, e events.Enriched) error {
 	if err != nil {
 		return err
 	}
-	ack, err := t.conn.publish(ctx, events.StageEnriched, m, 0, jetstream.WithExpectStream(enrichedStream),
-		jetstream.WithExpectLastSequenceForSubject(cp.fence, outcomesOn(t.address.key)))
+	ack, err := t.conn.publish(ctx, events.StageEnriched, m, expectStream(enrichedStream), expectLast(cp.fence, outcomesOn(t.key())))
 	if err != nil {
 		t.forget()
 		return fmt.Errorf("publish to %s: %w", enrichedStream, err)
@@ -93,14 +147,13 @@ func (t *Task) Publish(ctx context.Context, e events.Enriched) error {
 	if !ack.Duplicate { // of an id that was published for another event of RAW: the key's last message has not moved
 		cp.fence = ack.Sequence
 	}
-	cp.last, cp.unsent, cp.floor = t.origin, false, t.queue+1
-	t.conn.checkpoints.put(t.address.key, cp)
+	t.finished(cp)
 	t.acknowledge(ctx)
 	return nil
 }
 
 func (t *Task) enrichedMessage(ctx context.Context, e events.Enriched) (*nats.Msg, error) {
-	if e.Key() != t.address.key {
+	if e.Key() != t.key() {
 		return nil, errors.New("publish enriched event: it is not on the task's key")
 	}
 	data, err := events.EncodeEnriched(e)
@@ -114,10 +167,15 @@ func (t *Task) enrichedMessage(ctx context.Context, e events.Enriched) (*nats.Ms
 
 // traced is ctx with the trace of the webhook, where ctx has no span of its own.
 func (t *Task) traced(ctx context.Context) context.Context {
-	if trace.SpanContextFromContext(ctx).IsValid() {
+	if t.content == nil || trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx
 	}
-	return otel.GetTextMapPropagator().Extract(ctx, headerCarrier(t.msg.Headers()))
+	return otel.GetTextMapPropagator().Extract(ctx, headerCarrier(t.content.trace))
+}
+
+// Left returns for how long the task is ours without Extend, less than 0 when it is not any more, and for how long from then with one.
+func (t *Task) Left() (left, whole time.Duration) {
+	return time.Duration(t.held.Load()) - t.conn.now().Sub(t.conn.made), t.ackWait
 }
 
 // Extend keeps the task ours for another AckWait. It is ErrLapsed when it comes too late: then the task is to be forgotten.
@@ -132,7 +190,7 @@ func (t *Task) Extend() error {
 	if !up {
 		return fmt.Errorf("extend task: %w", nats.ErrDisconnected)
 	}
-	if err := t.msg.InProgress(); err != nil {
+	if err := t.msg.inProgress(); err != nil {
 		return fmt.Errorf("extend task: %w", err)
 	}
 	if after, up := t.conn.connection(); !up || after != before {
@@ -147,21 +205,20 @@ func (t *Task) Release() error {
 	if errors.Is(t.lapsed(), ErrLapsed) {
 		return nil // the server has given it away itself
 	}
-	if err := t.msg.Nak(); err != nil {
+	if err := t.msg.nak(); err != nil {
 		return fmt.Errorf("release task: %w", err)
 	}
 	return nil
 }
 
 func (t *Task) hold() {
-	until := t.conn.now().Add(t.ackWait)
-	t.held.Store(&until)
+	t.held.Store(int64(t.conn.now().Add(t.ackWait).Sub(t.conn.made)))
 }
 
 // lapsed is ErrLapsed when the server may have given the task to another process: a process that was
 // frozen finds out here, before it does something twice.
 func (t *Task) lapsed() error {
-	if t.conn.now().Before(*t.held.Load()) {
+	if int64(t.conn.now().Sub(t.conn.made)) < t.held.Load() {
 		return nil
 	}
 	t.conn.metrics.tasks.WithLabelValues("lapsed").Inc()
@@ -182,7 +239,7 @@ func (t *Task) claim(ctx context.Context) (checkpoint, error) {
 	if err := t.lapsed(); err != nil {
 		return checkpoint{}, err
 	}
-	cp, err := t.conn.checkpoint(ctx, t.address.key)
+	cp, err := t.conn.checkpoint(ctx, t.key())
 	if err == nil && cp.covers(t.origin) {
 		err = t.covered(ctx, cp)
 	}
@@ -192,10 +249,16 @@ func (t *Task) claim(ctx context.Context) (checkpoint, error) {
 	return cp, err
 }
 
+// finished remembers that the task's event is done, as ENRICHED now says under cp's fence.
+func (t *Task) finished(cp checkpoint) {
+	cp.last, cp.unsent, cp.floor, cp.made = t.origin, false, t.queue+1, t.made
+	t.conn.checkpoints.put(t.key(), cp)
+}
+
 // forget drops what this process believes, so that the streams are asked again.
 func (t *Task) forget() {
 	t.head = false
-	t.conn.checkpoints.drop(t.address.key)
+	t.conn.checkpoints.drop(t.key())
 }
 
 // done acknowledges a task whose event turned out to be done.
@@ -205,11 +268,18 @@ func (t *Task) done(ctx context.Context) error {
 	return ErrDone
 }
 
+// acknowledge does not wait for the server, as nothing depends on it: a task whose acknowledgement is lost is delivered again, and found to be
+// done. But where acknowledgements were denied it does, to learn when they are allowed again.
 func (t *Task) acknowledge(ctx context.Context) {
-	// The event is stored: what ends ctx must not end this too early.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
-	defer cancel()
-	err := t.conn.denials.do(ctx, publishing(ackSubjects), t.msg.DoubleAck)
+	var err error
+	if !t.conn.denials.stands(publishing(ackSubjects)) {
+		err = t.msg.ack()
+	} else {
+		// The event is stored: what ends ctx must not end this too early.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
+		defer cancel()
+		err = t.conn.denials.do(ctx, publishing(ackSubjects), t.msg.doubleAck)
+	}
 	if err != nil {
 		t.conn.log.Debug("an acknowledgement was lost: the task is delivered again and found to be done", "error", err)
 	}

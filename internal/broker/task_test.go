@@ -3,13 +3,14 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/rollcall-events/rollcall/events"
@@ -41,6 +42,24 @@ func TestEventsOfAKeyAreDoneInOrder(t *testing.T) {
 	if got, want := ids(t, c, enrichedStream, ">"), []string{a.ID, b.ID}; !slices.Equal(got, want) {
 		t.Errorf("ENRICHED: got %v, want %v", got, want)
 	}
+	eventually(t, "QUEUE is empty", func() bool { return messages(t, c, queueStream) == 0 })
+}
+
+// An acknowledgement is not waited for, as a rule, so that nothing would tell that they are allowed again.
+func TestADeniedAcknowledgementIsToldUntilOneIsTaken(t *testing.T) {
+	_, c := provisioned(t, small)
+	publish(t, c, event(key(1), 1))
+	task := work(t, c).take(t, 1)[0]
+	c.denials.add(publishing(ackSubjects))
+	if !head(t, task) {
+		t.Fatal("Head: got false, want true")
+	}
+	if err := task.Publish(t.Context(), enriched(task.Event())); err != nil {
+		t.Fatalf("Publish: %v", err)
+	}
+	if err := c.denials.err(); err != nil {
+		t.Errorf("after one that the server took: got %v, want no denial", err)
+	}
 	if got := messages(t, c, queueStream); got != 0 {
 		t.Errorf("QUEUE: got %d messages, want 0", got)
 	}
@@ -58,7 +77,7 @@ func TestEnrichedCarriesItsOriginAndTheTrace(t *testing.T) {
 		if err := task.Publish(t.Context(), enriched(task.Event())); err != nil {
 			t.Fatal(err)
 		}
-		m, err := c.getLast(t.Context(), enrichedStream, outcomesOn(task.address.key))
+		m, err := c.getLast(t.Context(), enrichedStream, outcomesOn(task.key()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,8 +155,7 @@ func published(t *testing.T, task *Task) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := task.conn.publish(t.Context(), events.StageEnriched, m, 0,
-		jetstream.WithExpectLastSequenceForSubject(cp.fence, outcomesOn(task.address.key))); err != nil {
+	if _, err := task.conn.publish(t.Context(), events.StageEnriched, m, expectLast(cp.fence, outcomesOn(task.key()))); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -170,18 +188,16 @@ func TestDoneButNotAcknowledgedIsDone(t *testing.T) {
 			a := work(t, dial(t, s, "a"))
 			task := a.take(t, 1)[0]
 			tt.leave(t, task)
+			a.stop() // else it may be given the task once more, and keep it
 			if err := task.Release(); err != nil {
 				t.Fatal(err)
 			}
-			a.stop()
 
 			again := work(t, dial(t, s, "b")).take(t, 1)[0]
 			if ok, err := again.Head(t.Context()); ok || !errors.Is(err, ErrDone) {
 				t.Fatalf("Head: got %v, %v, want false, %v", ok, err, ErrDone)
 			}
-			if got := messages(t, c, queueStream); got != 0 {
-				t.Errorf("QUEUE: got %d messages, want 0", got)
-			}
+			eventually(t, "QUEUE is empty", func() bool { return messages(t, c, queueStream) == 0 })
 		})
 	}
 }
@@ -213,10 +229,10 @@ func TestASecondWorkerIsFenced(t *testing.T) {
 	if !head(t, slow) { // and its checkpoint is now remembered
 		t.Fatal("Head: got false, want true")
 	}
-	if err := slow.msg.Nak(); err != nil {
+	a.stop() // first, or it may be given what it gives back
+	if err := slow.msg.nak(); err != nil {
 		t.Fatal(err)
 	}
-	a.stop()
 	fast := work(t, dial(t, s, "b")).take(t, 1)[0]
 	published(t, fast)
 
@@ -241,8 +257,7 @@ func TestAHoldLapses(t *testing.T) {
 	if !head(t, task) {
 		t.Fatal("Head: got false, want true")
 	}
-	past := time.Now().Add(-time.Second)
-	task.held.Store(&past)
+	task.held.Store(0)
 	for name, err := range map[string]error{
 		"Publish": task.Publish(t.Context(), enriched(task.Event())),
 		"Bury":    task.Bury(t.Context(), letter(task.Event())),
@@ -418,6 +433,72 @@ func TestAQueueMadeAnew(t *testing.T) {
 	}
 }
 
+// A pull that outlives the connection must not go on with some of the partitions of another QUEUE.
+func TestAQueueMadeAnewWhileAwayHasItsOwnPartitions(t *testing.T) {
+	s, admin := provisioned(t, small)
+	way := &wire{server: s}
+	c := way.connect(t)
+	const keys = 16
+	for i := range keys {
+		publish(t, admin, event(key(i), 1))
+	}
+	w := work(t, c)
+	w.take(t, keys)
+	way.cut()
+	eventually(t, "the connection is lost", func() bool { return !c.nc.IsConnected() })
+	if err := admin.js.DeleteStream(t.Context(), queueStream); err != nil {
+		t.Fatal(err)
+	}
+	if err := admin.Provision(t.Context(), Topology{Partitions: 5}); err != nil {
+		t.Fatal(err)
+	}
+	way.mend()
+	w.take(t, keys)
+}
+
+// What a process remembers of a key's place in QUEUE is nothing in another QUEUE, where an event that is not done may be below it.
+func TestAPlaceInAQueueIsNotTakenForOneInAnother(t *testing.T) {
+	for _, away := range []bool{false, true} {
+		t.Run(fmt.Sprintf("made anew while away %v", away), func(t *testing.T) {
+			s, admin := provisioned(t, small)
+			way := &wire{server: s}
+			c := way.connect(t)
+			publish(t, admin, event(key(2), 1), event(key(1), 1), event(key(1), 2), event(key(1), 3))
+			w := work(t, c)
+			for _, task := range w.take(t, 4) {
+				if task.origin.seq != 2 {
+					continue
+				}
+				if err := task.Publish(t.Context(), enriched(task.Event())); err != nil { // all below 3 is done, in this QUEUE
+					t.Fatal(err)
+				}
+			}
+			if away {
+				way.cut()
+				eventually(t, "the connection is lost", func() bool { return !c.nc.IsConnected() })
+			}
+			raw, err := admin.js.Stream(t.Context(), rawStream)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, err := range []error{raw.DeleteMsg(t.Context(), 1), admin.js.DeleteStream(t.Context(), queueStream), admin.Provision(t.Context(), small)} {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			way.mend()
+			for _, task := range w.take(t, 3) { // those of the key, each at a sequence less by one
+				if got := task.Sequence(); got != task.origin.seq-1 {
+					t.Fatalf("sequence in QUEUE: got %d, want %d", got, task.origin.seq-1)
+				}
+				if task.Sequence() == 3 && head(t, task) {
+					t.Error("Head of the third event before the second is done: got true, want false")
+				}
+			}
+		})
+	}
+}
+
 func TestATaskThatWasRemovedIsForgotten(t *testing.T) {
 	_, c := provisioned(t, small)
 	publish(t, c, event(key(1), 1))
@@ -440,7 +521,7 @@ func TestATaskThatQueueHasNotReachedIsNotTakenForDone(t *testing.T) {
 	publish(t, c, event(key(1), 1))
 	w := work(t, c)
 	task := w.take(t, 1)[0]
-	task.queue, task.address.lane = task.queue+100, task.address.lane+"0" // stands for servers that are all behind
+	task.queue, task.lane = task.queue+100, task.lane+"0" // stands for servers that are all behind
 	if ok, err := task.Head(t.Context()); ok || !errors.Is(err, ErrEarly) {
 		t.Fatalf("Head: got %v, %v, want false, %v", ok, err, ErrEarly)
 	}
@@ -492,7 +573,7 @@ func TestAnUnsourcedMessageWedgesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for p := range small.Partitions {
-		subject := strings.Replace(partitionSubjects(p), ">", strings.TrimPrefix(e.Subject(events.StageRaw), "rollcall.raw."), 1)
+		subject := strings.Replace(partitionSubjects(p), ">", e.Key(), 1)
 		if _, err := c.js.Publish(t.Context(), subject, data); err != nil {
 			t.Fatal(err)
 		}
@@ -561,19 +642,19 @@ func TestNothingIsExtendedWhileDisconnected(t *testing.T) {
 	publish(t, c, event(key(1), 1))
 	w := work(t, c)
 	task := w.take(t, 1)[0]
-	before := *task.held.Load()
-	if err := task.Extend(); err != nil || !task.held.Load().After(before) {
+	before := task.held.Load()
+	if err := task.Extend(); err != nil || task.held.Load() <= before {
 		t.Fatalf("Extend while connected: got %v, want the hold to be moved on", err)
 	}
-	before = *task.held.Load()
+	before = task.held.Load()
 	way.cut()
 	eventually(t, "the connection is lost", func() bool { return !c.nc.IsConnected() })
 	out := c.nc.Stats().OutMsgs
 	if err := task.Extend(); !errors.Is(err, nats.ErrDisconnected) {
 		t.Errorf("Extend while disconnected: got %v, want %v", err, nats.ErrDisconnected)
 	}
-	if got := *task.held.Load(); !got.Equal(before) {
-		t.Errorf("held until %s, want %s: nothing was extended", got, before)
+	if got := task.held.Load(); got != before {
+		t.Errorf("held until %d, want %d: nothing was extended", got, before)
 	}
 	if got := c.nc.Stats().OutMsgs; got != out {
 		t.Errorf("got %d messages kept for later, want none", got-out)
@@ -587,8 +668,8 @@ func TestAnExtensionThatAReconnectOvertakesDoesNotCount(t *testing.T) {
 	_, c := provisioned(t, small)
 	publish(t, c, event(key(1), 1))
 	task := work(t, c).take(t, 1)[0]
-	before := *task.held.Load()
-	task.msg = reconnects{task.msg, func() {
+	before := task.held.Load()
+	task.msg.nc = reconnects{task.msg.nc, func() {
 		if err := c.nc.ForceReconnect(); err != nil {
 			t.Error(err)
 		}
@@ -597,18 +678,113 @@ func TestAnExtensionThatAReconnectOvertakesDoesNotCount(t *testing.T) {
 	if err := task.Extend(); !errors.Is(err, nats.ErrDisconnected) {
 		t.Errorf("Extend: got %v, want %v", err, nats.ErrDisconnected)
 	}
-	if got := *task.held.Load(); !got.Equal(before) {
-		t.Errorf("held until %s, want %s: the extension may have come too late", got, before)
+	if got := task.held.Load(); got != before {
+		t.Errorf("held until %d, want %d: the extension may have come too late", got, before)
 	}
 }
 
-// reconnects is a message whose connection is made anew while it is extended.
+// reconnects is a connection that is made anew while something is written to it.
 type reconnects struct {
-	jetstream.Msg
+	courier
 	again func()
 }
 
-func (r reconnects) InProgress() error {
+func (r reconnects) Publish(subject string, data []byte) error {
 	r.again()
-	return r.Msg.InProgress()
+	return r.courier.Publish(subject, data)
+}
+
+// A process that holds thousands of tasks keeps the events of few.
+func TestATaskThatWasShedIsReadAgainWhenItIsTheHead(t *testing.T) {
+	_, c := provisioned(t, small)
+	ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled, Remote: true,
+	}))
+	for i := range 2 {
+		if _, err := c.PublishRaw(ctx, event(key(1), i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tasks := work(t, c).take(t, 2)
+	for _, task := range tasks {
+		task.Shed()
+		if got := task.Event(); got.ID != "" {
+			t.Errorf("Event after Shed: got %s, want none", got.ID)
+		}
+	}
+	if head(t, tasks[1]) || tasks[1].Event().ID != "" {
+		t.Errorf("the second: got the head, or an event, want neither")
+	}
+	if err := tasks[1].Extend(); err != nil {
+		t.Errorf("Extend of a task that was shed: %v", err)
+	}
+	for i, task := range tasks {
+		if !head(t, task) {
+			t.Fatalf("task %d: got no head, want one", i)
+		}
+		if got := task.Event(); !reflect.DeepEqual(got, event(key(1), i)) {
+			t.Errorf("task %d: got %+v, want the event", i, got)
+		}
+		if got := trace.SpanContextFromContext(task.Context()).TraceID(); got != (trace.TraceID{1}) {
+			t.Errorf("task %d: got trace %v, want the webhook's", i, got)
+		}
+		if err := task.Publish(t.Context(), enriched(task.Event())); err != nil {
+			t.Fatalf("task %d: Publish: %v", i, err)
+		}
+	}
+	eventually(t, "QUEUE is empty", func() bool { return messages(t, c, queueStream) == 0 })
+}
+
+// In a QUEUE that was made anew there may be another event in the place of a task: the task is not it.
+func TestAnotherEventInATasksPlaceIsNotTheTask(t *testing.T) {
+	for _, shed := range []bool{false, true} {
+		_, c := provisioned(t, small)
+		publish(t, c, event(key(1), 1))
+		task := work(t, c).take(t, 1)[0]
+		if shed {
+			task.Shed()
+		}
+		before := task.Event().ID
+		task.origin.seq += 100 // stands for a QUEUE with another event in its place
+		if ok, err := task.Head(t.Context()); ok || !errors.Is(err, ErrLapsed) || task.Event().ID != before {
+			t.Errorf("shed %v: Head: got %v, %v and event %q, want %v", shed, ok, err, task.Event().ID, ErrLapsed)
+		}
+	}
+}
+
+// A walk past so many events that are done but not acknowledged ends before the task: it has not been read again.
+func TestATaskAtTheEndOfAHeadWalkIsNotTheHeadYet(t *testing.T) {
+	_, c := provisioned(t, small)
+	for i := range headWalk + 1 {
+		publish(t, c, event(key(1), i))
+	}
+	tasks := work(t, c).take(t, headWalk+1)
+	done, last := tasks[:headWalk], tasks[headWalk]
+	m, err := done[headWalk-1].enrichedMessage(t.Context(), enriched(done[headWalk-1].Event())) // all before it is done too
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.publish(t.Context(), events.StageEnriched, m); err != nil {
+		t.Fatal(err)
+	}
+	last.Shed()
+	if head(t, last) {
+		t.Errorf("Head behind %d events: got true with event %q, want false", headWalk, last.Event().ID)
+	}
+	for _, task := range done {
+		if _, err := task.Head(t.Context()); !errors.Is(err, ErrDone) {
+			t.Fatalf("Head of what is done: got %v, want %v", err, ErrDone)
+		}
+	}
+	eventually(t, "the last is the head", func() bool { return head(t, last) })
+	if got, want := last.Event().ID, event(key(1), headWalk).ID; got != want {
+		t.Errorf("Event of the head: got %q, want %q", got, want)
+	}
+}
+
+// A process holds tens of thousands of tasks.
+func TestATaskIsSmall(t *testing.T) {
+	if got := reflect.TypeFor[Task]().Size(); got > 128 { // the next size that memory is given out in is 144
+		t.Errorf("got %d bytes, want at most 128", got)
+	}
 }

@@ -18,6 +18,13 @@ type Topology struct {
 	DeadAge     time.Duration // default 30 days
 	Duplicates  time.Duration // how long an event ID is remembered: default 4 h 15 min, longer than Event Streams retries; at most RawAge and DeadAge
 	AckWait     time.Duration // of the partitions' consumers: default 30 s
+
+	// MaxAckPending is how many tasks of a partition may be delivered and not done: default 2,000, at least 64. Beyond it the server
+	// delivers nothing new, whoever's it is: so many events of accounts whose credentials are refused, or of stuck conversations,
+	// stop all others. Giving tasks back does not help, since those that the server is to deliver again, at once or later, count
+	// too. An enricher may hold as many of every partition, some 500 bytes each (see Task.Shed), and the server writes them
+	// down over and over.
+	MaxAckPending int
 }
 
 const day = 24 * time.Hour
@@ -30,6 +37,7 @@ func (t Topology) withDefaults() Topology {
 	t.DeadAge = cmp.Or(t.DeadAge, 30*day)
 	t.Duplicates = cmp.Or(t.Duplicates, min(4*time.Hour+15*time.Minute, t.RawAge, t.DeadAge))
 	t.AckWait = cmp.Or(t.AckWait, 30*time.Second)
+	t.MaxAckPending = cmp.Or(t.MaxAckPending, 2000)
 	return t
 }
 
@@ -51,17 +59,12 @@ func (t Topology) Validate() error {
 	check(t.EnrichedAge >= t.RawAge, "EnrichedAge: must be at least RawAge")
 	check(t.Duplicates >= 100*time.Millisecond && t.Duplicates <= min(t.RawAge, t.DeadAge), "Duplicates: must be 100ms to RawAge, and at most DeadAge")
 	check(t.AckWait >= 100*time.Millisecond, "AckWait: must be at least 100ms")
+	check(t.MaxAckPending >= 64 && t.MaxAckPending <= 100_000, "MaxAckPending: must be 64 to 100,000")
 	return errors.Join(errs...)
 }
 
 // metadataPartitions is where QUEUE says how many partitions it has.
 const metadataPartitions = "rollcall-partitions"
-
-// maxAckPending is how many tasks of a partition may be delivered and not done. Beyond it the server delivers
-// nothing new, whoever's it is: so many events of accounts whose credentials are refused, or of stuck conversations, stop all others.
-// Giving tasks back does not help, since those that the server is to deliver again, at once or later, count too. It is what a
-// process can hold in memory (8 partitions of these are some 300 MB) and a server can write down over and over.
-const maxAckPending = 4000
 
 // streams are the streams, in the order in which they have to be made.
 func (t Topology) streams() []jetstream.StreamConfig {
@@ -131,7 +134,7 @@ func (t Topology) consumer(p int) jetstream.ConsumerConfig {
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       t.AckWait,
 		MaxDeliver:    -1,
-		MaxAckPending: maxAckPending,
+		MaxAckPending: t.MaxAckPending,
 		FilterSubject: partitionSubjects(p),
 		ReplayPolicy:  jetstream.ReplayInstantPolicy,
 		// Each enricher asks for all, and its own partitions' tasks come to it first.

@@ -12,7 +12,7 @@ import (
 // moved must not block. A call that is under way when stop is called may still end after it.
 func (t *Task) Watch(moved func()) (stop func()) {
 	var subs []*nats.Subscription
-	for _, subject := range outcomeSubjects(t.address.key) {
+	for _, subject := range outcomeSubjects(t.key()) {
 		sub, err := t.conn.nc.Subscribe(subject, func(*nats.Msg) { moved() })
 		if err == nil {
 			subs = append(subs, sub)

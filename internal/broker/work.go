@@ -2,8 +2,10 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
@@ -48,7 +50,7 @@ func (c *Conn) Work(ctx context.Context, handle func(*Task)) error {
 	}
 }
 
-// workAll takes from every partition until one is gone: first from those that this process owns, and from the
+// workAll takes from every partition until QUEUE is gone, or another one: first from those that this process owns, and from the
 // others what their owners leave.
 func (c *Conn) workAll(ctx context.Context, handle func(*Task)) error {
 	partitions, err := c.partitions(ctx)
@@ -74,27 +76,39 @@ func (c *Conn) workAll(ctx context.Context, handle func(*Task)) error {
 
 // partitions returns how many QUEUE has now.
 func (c *Conn) partitions(ctx context.Context) (int, error) {
+	partitions, _, err := c.queueInfo(ctx)
+	return partitions, err
+}
+
+// queueInfo returns how many partitions QUEUE is to have, and how many consumers it has, of which each partition needs one.
+func (c *Conn) queueInfo(ctx context.Context) (partitions, consumers int, err error) {
+	info, err := c.askQueue(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("look up stream %s: %w", queueStream, err)
+	}
+	partitions, err = strconv.Atoi(info.Config.Metadata[metadataPartitions])
+	if err != nil || partitions < 1 {
+		return 0, 0, fmt.Errorf("stream %s does not say how many partitions it has: it was not provisioned by rollcall", queueStream)
+	}
+	return partitions, info.State.Consumers, nil
+}
+
+// askQueue asks the leader of QUEUE about the stream.
+func (c *Conn) askQueue(ctx context.Context) (info *jetstream.StreamInfo, err error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	var info *jetstream.StreamInfo
-	err := c.denials.do(ctx, publishing("$JS.API.STREAM.INFO."+queueStream), func(ctx context.Context) error {
+	err = c.denials.do(ctx, publishing("$JS.API.STREAM.INFO."+queueStream), func(ctx context.Context) error {
 		s, err := c.js.Stream(ctx, queueStream)
 		if err == nil {
 			info = s.CachedInfo()
 		}
 		return err
 	})
-	if err != nil {
-		return 0, fmt.Errorf("look up stream %s: %w", queueStream, err)
-	}
-	n, err := strconv.Atoi(info.Config.Metadata[metadataPartitions])
-	if err != nil || n < 1 {
-		return 0, fmt.Errorf("stream %s does not say how many partitions it has: it was not provisioned by rollcall", queueStream)
-	}
-	return n, nil
+	return info, err
 }
 
-// workPartition takes from partition p until ctx is done, the Conn closed, or the consumer gone.
+// workPartition takes from partition p until ctx is done, the Conn closed, or QUEUE gone or another one. Where its consumer alone is gone, the other
+// partitions are not to stop for it.
 func (c *Conn) workPartition(ctx context.Context, p int, ranks *ranks, handle func(*Task)) error {
 	var wait backoff
 	watch := &watchdog{conn: c, partition: p}
@@ -108,10 +122,14 @@ func (c *Conn) workPartition(ctx context.Context, p int, ranks *ranks, handle fu
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case isGone(err), c.nc.IsClosed():
+		case c.nc.IsClosed():
 			return err
 		case dealt:
 			continue
+		case isGone(err):
+			if n, lookup := c.partitions(ctx); lookup != nil || n != ranks.partitions() {
+				return err
+			}
 		}
 		c.idle.note(p, err)
 		wait.sleep(ctx, again)
@@ -120,6 +138,7 @@ func (c *Conn) workPartition(ctx context.Context, p int, ranks *ranks, handle fu
 
 // pull takes from one consumer for as long as that goes well and ctx is not done.
 func (c *Conn) pull(ctx context.Context, p, rank int, handle func(*Task), wait *backoff, watch *watchdog) error {
+	connection, _ := c.connection()
 	cons, err := c.consumer(ctx, p)
 	if err != nil {
 		return err
@@ -129,12 +148,21 @@ func (c *Conn) pull(ctx context.Context, p, rank int, handle func(*Task), wait *
 		return fmt.Errorf("pull from consumer %s: %w", consumerName(p), err)
 	}
 	defer giveBack(it)
-	ackWait := cons.CachedInfo().Config.AckWait
+	from := c.taskSource(cons.CachedInfo())
 	watch.cons, watch.owner = cons, rank == 0
 	for {
 		msg, err := watch.next(ctx, it)
 		if err != nil {
 			return fmt.Errorf("pull from consumer %s: %w", consumerName(p), err)
+		}
+		if number, _ := c.connection(); number != connection {
+			if err := c.isStill(ctx, p, from); err != nil {
+				if msg != nil {
+					_ = msg.Nak()
+				}
+				return err
+			}
+			connection = number
 		}
 		c.idle.note(p, nil)
 		if msg == nil {
@@ -142,7 +170,7 @@ func (c *Conn) pull(ctx context.Context, p, rank int, handle func(*Task), wait *
 		}
 		wait.reset()
 		c.denials.succeeded(publishing("$JS.API.CONSUMER.MSG.NEXT." + queueStream + "." + consumerName(p)))
-		c.hand(ctx, msg, ackWait, handle)
+		c.hand(ctx, msg, from, handle)
 	}
 }
 
@@ -160,6 +188,16 @@ func (c *Conn) consumer(ctx context.Context, p int) (cons jetstream.Consumer, er
 	return cons, nil
 }
 
+// isStill looks up a consumer again after there was no connection for a while, in which QUEUE may have been made anew: a pull goes on
+// with the new consumer of the name.
+func (c *Conn) isStill(ctx context.Context, p int, from *consumer) error {
+	cons, err := c.consumer(ctx, p)
+	if err == nil && cons.CachedInfo().Created.UnixNano() != from.made {
+		return fmt.Errorf("pull from consumer %s: it was made anew: %w", consumerName(p), jetstream.ErrConsumerDeleted)
+	}
+	return err
+}
+
 // giveBack ends a pull. What it had already delivered goes to whoever pulls next, at once.
 func giveBack(it jetstream.MessagesContext) {
 	it.Drain()
@@ -173,19 +211,36 @@ func giveBack(it jetstream.MessagesContext) {
 	}
 }
 
-func (c *Conn) hand(ctx context.Context, msg jetstream.Msg, ackWait time.Duration, handle func(*Task)) {
+func (c *Conn) hand(ctx context.Context, msg jetstream.Msg, from *consumer, handle func(*Task)) {
 	event := "delivered"
 	if meta, err := msg.Metadata(); err == nil && meta.NumDelivered > 1 {
 		event = "redelivered"
 	}
 	c.metrics.tasks.WithLabelValues(event).Inc()
-	t, err := c.newTask(msg, ackWait)
+	t, err := c.readTask(msg, from)
 	if err != nil {
 		c.buryCorrupt(ctx, msg, err)
 		return
 	}
 	handle(t)
 }
+
+// readTask is newTask. A message that makes it panic is not one of ours either: otherwise it would end every process that it is delivered to, one
+// after the other. What the panic said is not told: it may quote what somebody wrote.
+func (c *Conn) readTask(msg jetstream.Msg, from *consumer) (t *Task, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			c.metrics.tasks.WithLabelValues("panicked").Inc()
+			c.log.Error("caught a panic: its message is buried as corrupt. Report the stack",
+				"panic", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
+			t, err = nil, errPanicked
+		}
+	}()
+	return from.newTask(msg)
+}
+
+// errPanicked is why a message is corrupt that could not even be refused.
+var errPanicked = errors.New("decode raw event: the decoder panicked")
 
 // backoff is how long to wait after each failure in a row.
 type backoff struct{ last time.Duration }
