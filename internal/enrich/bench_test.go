@@ -57,6 +57,7 @@ func (t *instantTask) Event() events.Event                { return *t.event }
 func (t *instantTask) Sequence() uint64                   { return t.seq }
 func (t *instantTask) Head(context.Context) (bool, error) { return true, nil }
 func (t *instantTask) Extend() error                      { return nil }
+func (t *instantTask) Shed()                              {}
 func (t *instantTask) Publish(context.Context, events.Enriched) error {
 	t.done()
 	return nil

@@ -11,9 +11,12 @@ type Config struct {
 	Concurrency int           // calls to Twilio under way at once: default 64
 	CallTimeout time.Duration // for one call, all its pages: default 15 s
 	HeadTimeout time.Duration // how long one event may hold up its conversation while it can be looked up: default 15 min
-	ExtendEvery time.Duration // how often held tasks are extended: default 10 s, a third of the broker's AckWait
 	StopTimeout time.Duration // for calls under way when stopping: default 20 s
 	ProbeEvery  time.Duration // how often an account whose credentials Twilio refuses is tried again: default 30 s
+
+	// KeptBytes is about how much memory the events of waiting tasks may take: default 2 MiB. What is beyond it is read again when
+	// it is the head of its conversation, for some microseconds.
+	KeptBytes int
 
 	// MaxRate is how many requests a second each account may make at most, in the mean; 0 is as many as there are. Each page of
 	// a list is one. The pages of one list follow each other at once, and what comes next waits for as long as they allow.
@@ -30,6 +33,12 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Concurrency == 0 {
 		c.Concurrency = 64
 	}
+	if c.KeptBytes == 0 {
+		c.KeptBytes = 2 << 20
+	}
+	if c.KeptBytes < 0 {
+		problems = append(problems, fmt.Errorf("%s: got %d, want 0 or more", "KeptBytes", c.KeptBytes))
+	}
 	if c.Concurrency < 0 {
 		problems = append(problems, fmt.Errorf("%s: got %d, want at least 1", "Concurrency", c.Concurrency))
 	}
@@ -40,7 +49,6 @@ func (c Config) withDefaults() (Config, error) {
 	}{
 		{"CallTimeout", &c.CallTimeout, 15 * time.Second},
 		{"HeadTimeout", &c.HeadTimeout, 15 * time.Minute},
-		{"ExtendEvery", &c.ExtendEvery, 10 * time.Second},
 		{"StopTimeout", &c.StopTimeout, 20 * time.Second},
 		{"ProbeEvery", &c.ProbeEvery, 30 * time.Second},
 	} {

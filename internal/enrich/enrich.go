@@ -25,12 +25,14 @@ import (
 // says that the event can never be published as it is. After any other error Head is asked again.
 type Task interface {
 	Context() context.Context // the trace that the event arrived in; no deadline
-	Event() events.Event
-	Sequence() uint64 // orders the tasks of a key; a task that is delivered again has the same
+	Event() events.Event      // the zero Event once Shed, until Head has said yes
+	Shed()                    // lets go of the event; called before anything but Event, Sequence and Left
+	Sequence() uint64         // orders the tasks of a key; a task that is delivered again has the same
 	Head(ctx context.Context) (bool, error)
 	Watch(moved func()) (stop func()) // tells when Head may say something else: early, late or never
 	Publish(ctx context.Context, e events.Enriched) error
 	Bury(ctx context.Context, d events.DeadLetter) error
+	Left() (left, whole time.Duration) // how long it is ours without Extend, and with one
 	Extend() error
 	Release() error
 }
@@ -70,6 +72,9 @@ type Pipeline struct {
 	stopping bool
 	lanes    map[string]*lane
 	waiting  int // tasks in all lanes
+	extend   *time.Ticker
+	every    time.Duration // the ticker's
+	kept     int           // bytes of the events that were not shed
 	running  sync.WaitGroup
 }
 
@@ -87,6 +92,8 @@ func New(cfg Config, api API, accounts Accounts, log *slog.Logger, reg prometheu
 		log:    log,
 		tracer: otel.Tracer("github.com/rollcall-events/rollcall/internal/enrich"),
 		lanes:  map[string]*lane{},
+		extend: time.NewTicker(extendMost),
+		every:  extendMost,
 	}
 	p.working, p.stopWorking = context.WithCancel(context.Background())
 	p.finishing, p.stopFinishing = context.WithCancel(context.Background())
@@ -107,30 +114,55 @@ func (p *Pipeline) Handle(t Task) {
 // enqueue puts t in its lane, or reports false when the Pipeline is stopping.
 func (p *Pipeline) enqueue(t Task) bool {
 	event := t.Event()
-	key, seq := event.Key(), t.Sequence()
+	key, it := event.Key(), newItem(t, &event)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopping {
 		return false
 	}
+	p.keep(it, &event)
+	p.keepUp(t)
 	l := p.lanes[key]
-	if l == nil {
-		l = newLane(p, key)
-		p.lanes[key] = l
-		p.running.Go(l.run)
+	if l != nil {
+		l.insert(it)
+		return true
 	}
-	if l.insert(t, seq) {
-		p.waiting++
-	}
+	l = newLane(p, key)
+	p.lanes[key] = l
+	l.insert(it)
+	p.running.Add(1)
+	l.begin(it)
 	return true
+}
+
+// keep lets the item's task keep its event while there is room for it. When it is the head it has it in any case. p.mu is held.
+func (p *Pipeline) keep(it *item, event *events.Event) {
+	if size := sizeOf(event); p.kept+size <= p.cfg.KeptBytes {
+		it.kept = size
+		p.kept += size
+		return
+	}
+	it.task.Shed()
+}
+
+// sizeOf is about what an event takes in memory.
+func sizeOf(e *events.Event) int {
+	const typed = 2 << 10
+	return typed + len(e.Payload) + len(e.Envelope)
+}
+
+// drop notes that the item is held no more. p.mu is held.
+func (p *Pipeline) drop(it *item) {
+	p.waiting--
+	p.kept -= it.kept
 }
 
 // Run works until ctx is done, then lets calls under way finish, at most for Config.StopTimeout,
 // and releases what it still holds. It returns nil. It must be called once.
 func (p *Pipeline) Run(ctx context.Context) error {
-	extend, recheck := time.NewTicker(p.cfg.ExtendEvery), time.NewTicker(credentialsEvery)
-	defer extend.Stop()
+	recheck := time.NewTicker(credentialsEvery)
 	defer recheck.Stop()
+	defer p.extend.Stop()
 	stop, drained := ctx.Done(), (chan struct{})(nil)
 	for {
 		select {
@@ -138,7 +170,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			stop, drained = nil, p.drain()
 		case <-drained:
 			return nil
-		case <-extend.C:
+		case <-p.extend.C:
 			p.extendAll()
 		case <-recheck.C:
 			p.gate.holds.tick()
@@ -152,6 +184,7 @@ func (p *Pipeline) drain() chan struct{} {
 	p.stopping = true
 	p.mu.Unlock()
 	p.stopWorking()
+	p.gate.openDoors()
 	timeout := time.AfterFunc(p.cfg.StopTimeout, p.stopFinishing)
 	drained := make(chan struct{})
 	go func() {
@@ -163,22 +196,38 @@ func (p *Pipeline) drain() chan struct{} {
 	return drained
 }
 
-// extendAll keeps every held task ours. A task that cannot be extended comes again.
+// How often it is looked which tasks are to be extended: so often within the time for which one is held, and at least every extendMost.
+const (
+	looksPerHold = 6
+	extendMost   = 5 * time.Second
+)
+
+// keepUp sees that t is extended in time, whatever is told of the others. p.mu is held.
+func (p *Pipeline) keepUp(t Task) {
+	if _, whole := t.Left(); whole/looksPerHold < p.every {
+		p.every = max(whole/looksPerHold, time.Millisecond)
+		p.extend.Reset(p.every)
+	}
+}
+
+// extendAll keeps tasks ours that will soon not be: while a backlog drains, most are done before. One that cannot be extended comes again.
 func (p *Pipeline) extendAll() {
-	for _, t := range p.held() {
+	for _, t := range p.lapsing() {
 		if err := t.Extend(); err != nil {
 			p.metrics.extendFailures.Inc()
 		}
 	}
 }
 
-func (p *Pipeline) held() []Task {
+// lapsing returns the tasks of whose time less than half is left.
+func (p *Pipeline) lapsing() (tasks []Task) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	tasks := make([]Task, 0, p.waiting)
 	for _, l := range p.lanes {
 		for _, it := range l.items {
-			tasks = append(tasks, it.task)
+			if left, whole := it.task.Left(); left < whole/2 {
+				tasks = append(tasks, it.task)
+			}
 		}
 	}
 	return tasks

@@ -3,6 +3,7 @@ package enrich
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -39,10 +40,12 @@ type stream struct {
 	released  []uint64
 	extended  map[uint64]int
 
-	finished []finished // published or buried, in this order
+	hold     time.Duration // a task is ours for so long
+	finished []finished    // published or buried, in this order
 
 	watched map[string]map[*func()]struct{} // per key
 	heads   int                             // calls of Head
+	sheds   int                             // of Shed
 
 	head        func(seq uint64) error // nil: no error
 	publish     func(seq uint64) error
@@ -57,7 +60,7 @@ type finished struct {
 }
 
 func newStream() *stream {
-	return &stream{undone: map[string][]uint64{}, extended: map[uint64]int{}, watched: map[string]map[*func()]struct{}{}}
+	return &stream{undone: map[string][]uint64{}, extended: map[uint64]int{}, watched: map[string]map[*func()]struct{}{}, hold: 30 * time.Second}
 }
 
 // task is a Task over a stream, that keeps the promises of broker.Task.
@@ -65,6 +68,8 @@ type task struct {
 	*stream
 	event events.Event
 	seq   uint64
+	shed  bool
+	until time.Time // when it lapses
 }
 
 // add makes a task of the event with the given sequence.
@@ -75,7 +80,7 @@ func (s *stream) add(seq uint64, e events.Event) *task {
 	e.ReceivedAt = time.Now()
 	s.undone[e.Key()] = append(s.undone[e.Key()], seq)
 	slices.Sort(s.undone[e.Key()])
-	return &task{stream: s, event: e, seq: seq}
+	return &task{stream: s, event: e, seq: seq, until: time.Now().Add(s.hold)}
 }
 
 type doneError struct{ error }
@@ -87,8 +92,22 @@ type tooLargeError struct{ error }
 func (tooLargeError) TooLarge() bool { return true }
 
 func (t *task) Context() context.Context { return context.Background() }
-func (t *task) Event() events.Event      { return t.event }
-func (t *task) Sequence() uint64         { return t.seq }
+func (t *task) Event() events.Event {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.shed {
+		return events.Event{}
+	}
+	return t.event
+}
+
+func (t *task) Shed() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.shed = true
+	t.sheds++
+}
+func (t *task) Sequence() uint64 { return t.seq }
 
 func (t *task) Head(ctx context.Context) (bool, error) {
 	t.mu.Lock()
@@ -103,7 +122,17 @@ func (t *task) Head(ctx context.Context) (bool, error) {
 	if !slices.Contains(left, t.seq) {
 		return false, doneError{fmt.Errorf("sequence %d is done", t.seq)}
 	}
+	if left[0] == t.seq {
+		t.shed = false
+	}
 	return left[0] == t.seq, ctx.Err()
+}
+
+// headsAsked is how often Head was called.
+func (s *stream) headsAsked() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.heads
 }
 
 // store notes that the event is in ENRICHED or DEAD, and fails if that is not acknowledged.
@@ -168,10 +197,20 @@ func (t *task) Bury(_ context.Context, d events.DeadLetter) error {
 	return t.store()
 }
 
+func (t *task) Left() (left, whole time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return time.Until(t.until), t.hold
+}
+
 func (t *task) Extend() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if time.Now().After(t.until) {
+		return errors.New("it has lapsed")
+	}
 	t.extended[t.seq]++
+	t.until = time.Now().Add(t.hold)
 	return nil
 }
 

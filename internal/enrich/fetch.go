@@ -1,7 +1,6 @@
 package enrich
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -28,7 +27,11 @@ type asked struct {
 // fetch makes the calls once, side by side, and reports whether it has all their answers; if not it has waited
 // as long as the policy says, or set its letter.
 func (l *lane) fetch(ctx context.Context, it *item, calls []call) bool {
-	began, all := time.Now(), make([]asked, len(calls))
+	began := time.Now()
+	if len(calls) == 1 {
+		return l.settle(it, began, []asked{l.ask(ctx, calls[0])})
+	}
+	all := make([]asked, len(calls))
 	var under sync.WaitGroup
 	for i, c := range calls {
 		under.Go(func() { all[i] = l.ask(ctx, c) })
@@ -76,11 +79,13 @@ func (l *lane) settle(it *item, began time.Time, all []asked) (whole bool) {
 	whole = true
 	for _, a := range all {
 		kept, wait = max(kept, a.kept), max(wait, l.learn(it, a))
-		whole = whole && it.answers[a.call] != nil
+		whole = whole && it.answerTo(a.call) != nil
 		excused = excused || a.blamesPace() || a.blamesHost() && l.p.gate.hostOf(a.call).outage()
 	}
 	if excused {
-		l.pause(wait, nil)
+		if wait > 0 {
+			l.pause(wait, nil)
+		}
 		l.excuse(it, time.Since(began))
 		return whole
 	}
@@ -107,7 +112,8 @@ func (a asked) blamesPace() bool { return a.answer != nil && a.answer.verdict ==
 func (l *lane) learn(it *item, a asked) time.Duration {
 	switch {
 	case errors.Is(a.err, errHostUnwell):
-		return l.p.gate.hostOf(a.call).again()
+		l.leave() // and before the door again, until the host may be asked
+		return 0
 	case a.answer == nil:
 		return 0 // held for a while, or stopping
 	}
@@ -120,51 +126,29 @@ func (l *lane) learn(it *item, a asked) time.Duration {
 		}
 	}
 	switch {
-	case it.answers[a.call] != nil:
+	case it.answerTo(a.call) != nil:
 		l.p.metrics.coalesced.Add(float64(shared - 1))
 		return 0
 	case r.delay == nil:
 		return 0
 	}
-	return r.delay(it.failing, a.answer.failure)
-}
-
-// count notes a call made for the item. Of those that fail side by side, in one round, the first alone counts as a try.
-func (it *item) count(a *answer, round int) {
-	it.attempts++
-	it.failure = cmp.Or(a.failure, it.failure)
-	switch {
-	case rules[a.verdict].final:
-		it.failing = 0
-	case it.failed != round:
-		it.failed = round
-		it.failing++
-		if a.verdict == verdictSuspect {
-			it.suspects++
-		}
-	}
+	return r.delay(it.effort().failing, a.answer.failure)
 }
 
 // stands reports whether the verdict is the last word for the item.
 func (r rule) stands(it *item) bool {
-	return r.final || r.tries > 0 && it.suspects >= r.tries
-}
-
-func (it *item) give(c call, a *answer) {
-	if it.answers == nil {
-		it.answers = make(map[call]*answer, 1)
-	}
-	it.answers[c] = a
+	return r.final || r.tries > 0 && it.effort().suspects >= r.tries
 }
 
 // overdue reports whether it has held up its conversation for too long, and sets its letter if so.
 func (l *lane) overdue(it *item) bool {
 	l.p.mu.Lock()
-	since, event := it.headSince, it.task.Event()
+	since := it.headSince
 	l.p.mu.Unlock()
 	if time.Since(since) < l.p.cfg.HeadTimeout {
 		return false
 	}
-	it.letter = it.letterFor(event, events.ReasonOverdue, it.failure)
+	e := it.begin()
+	e.letter = it.letterFor(e.event, events.ReasonOverdue, e.failure)
 	return true
 }

@@ -41,6 +41,7 @@ type gate struct {
 
 	mu         sync.Mutex
 	allowances map[validation.SID]*allowance
+	doors      map[holdKey]*door
 }
 
 // allowance is how much one account may ask: how many calls at once, and how soon.
@@ -56,6 +57,29 @@ func newGate(cfg Config, accounts Accounts, log *slog.Logger) *gate {
 		hosts:      map[host]*health{hostConversations: newHealth(hostConversations, log), hostFlex: newHealth(hostFlex, log)},
 		maxRate:    cfg.MaxRate,
 		allowances: map[validation.SID]*allowance{},
+		doors:      map[holdKey]*door{},
+	}
+}
+
+// doorTo is what a lane passes before it works on an event that needs c.
+func (g *gate) doorTo(c call) *door {
+	k := c.holdKey()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	d := g.doors[k]
+	if d == nil {
+		d = newDoor(cap(g.slots), g.hostOf(c))
+		g.doors[k] = d
+	}
+	return d
+}
+
+// openDoors lets in every lane that waits: there are to be no new ones.
+func (g *gate) openDoors() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, d := range g.doors {
+		d.letAllIn()
 	}
 }
 

@@ -6,19 +6,19 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rollcall-events/rollcall/events"
-	"github.com/rollcall-events/rollcall/participants"
 	"github.com/rollcall-events/rollcall/validation"
 )
 
 // lane works off the tasks of one key, in the order of their sequences, in one goroutine
-// that ends when it has none. What happens in a lane delays no other.
+// that begins when its first event may be worked on, and ends when there is none, or the lane has to wait before a door. What happens in a
+// lane delays no other.
 type lane struct {
 	p    *Pipeline
 	key  string
 	wake chan struct{} // a task arrived, or something was published on the key; holds one token
 
 	items  []*item // by seq; guarded by p.mu, changed by the lane's goroutine and Handle
+	door   *door   // that the lane has passed, nil for none; its goroutine's
 	misses int     // how often in a row the first item could not be worked on
 	round  int     // how often calls have been made
 
@@ -26,50 +26,89 @@ type lane struct {
 	stopWatching func()      // nil while it does not wait for another process
 }
 
-// item is a waiting task with what is known for it. Only its lane's goroutine uses it, but for
-// task and headSince, which p.mu guards.
-type item struct {
-	task      Task
-	seq       uint64
-	came      time.Time // when it was first handed to this process
-	headSince time.Time // when it became the first on its key; moved on by the time in which no call could be made
-
-	answers  map[call]*answer
-	attempts int                 // calls made to Twilio for it
-	failing  int                 // rounds in a row in which one gave no answer that stands
-	failed   int                 // the last round in which one did not
-	suspects int                 // rounds in which an answer broke the API's page
-	failure  *participants.Error // of the last one that failed
-	letter   *events.DeadLetter  // set once nothing else can become of it
-}
-
 func newLane(p *Pipeline, key string) *lane {
 	return &lane{p: p, key: key, wake: make(chan struct{}, 1)}
 }
 
-// insert adds t in its place, or puts it in the place of the same task; it reports whether
-// there is one more now. Another event with the same sequence is of a stream that was made anew: nothing known of the old one holds
-// for it. p.mu is held.
-func (l *lane) insert(t Task, seq uint64) bool {
-	i, found := slices.BinarySearchFunc(l.items, seq, func(it *item, seq uint64) int { return cmp.Compare(it.seq, seq) })
+// insert adds it in its place. Where the same task is there already, the new delivery takes its place. Another event with the same sequence is of a
+// stream that was made anew: nothing known of the old one holds for it. p.mu is held.
+func (l *lane) insert(it *item) {
+	i, found := slices.BinarySearchFunc(l.items, it.seq, func(other *item, seq uint64) int { return cmp.Compare(other.seq, seq) })
 	switch {
-	case found && l.items[i].task.Event().ID == t.Event().ID:
-		l.items[i].task = t
-		return false
+	case found && l.items[i].id == it.id:
+		l.p.kept -= l.items[i].kept
+		l.items[i].task, l.items[i].kept = it.task, it.kept
 	case found:
-		l.items[i] = &item{task: t, seq: seq, came: time.Now()}
-		return false
+		l.p.kept -= l.items[i].kept
+		l.items[i] = it
+	default:
+		if n := len(l.items); n > 0 {
+			it.share(l.items[n-1])
+		}
+		l.items = slices.Insert(l.items, i, it)
+		l.p.waiting++
+		l.nudge()
 	}
-	l.items = slices.Insert(l.items, i, &item{task: t, seq: seq, came: time.Now()})
-	l.nudge()
-	return true
 }
 
-// run works until the lane is empty.
+// begin lets the lane work, once it may on its first item.
+func (l *lane) begin(it *item) {
+	c, ok := it.missing()
+	if !ok {
+		go l.run()
+		return
+	}
+	l.runBehind(l.p.gate.doorTo(c), it)
+}
+
+// runBehind runs once d has let the lane in. The time before d says nothing about it.
+func (l *lane) runBehind(d *door, it *item) {
+	came := time.Now()
+	l.door = d
+	d.enter(func() {
+		go func() {
+			l.excuse(it, time.Since(came))
+			l.run()
+		}()
+	})
+}
+
+// run works until the lane is empty, or has to wait before a door, and goes on from there in another goroutine.
 func (l *lane) run() {
-	defer l.unwatch()
 	for it := l.first(); it != nil; it = l.first() {
+		if !l.passed(it) {
+			return
+		}
 		l.guardedTurn(it)
+	}
+	l.unwatch()
+	l.leave()
+	l.p.running.Done()
+}
+
+// passed reports whether the lane may work on it: it has passed a door, or need not. If not, it runs again once it has.
+func (l *lane) passed(it *item) bool {
+	if l.door != nil {
+		return true
+	}
+	c, ok := it.missing()
+	if !ok {
+		return true
+	}
+	d := l.p.gate.doorTo(c)
+	if d.tryEnter() {
+		l.door = d
+		return true
+	}
+	l.runBehind(d, it)
+	return false
+}
+
+// leave gives the lane's place to another.
+func (l *lane) leave() {
+	if l.door != nil {
+		l.door.leave()
+		l.door = nil
 	}
 }
 
@@ -83,7 +122,9 @@ func (l *lane) first() *item {
 	}
 	delete(l.p.lanes, l.key)
 	left := l.items
-	l.p.waiting -= len(left)
+	for _, it := range left {
+		l.p.drop(it)
+	}
 	l.p.mu.Unlock()
 	for _, it := range left {
 		_ = it.task.Release() // if this fails the hold lapses by itself
@@ -97,23 +138,13 @@ func (l *lane) mayGoOn(it *item) bool {
 	if !l.p.stopping {
 		return true
 	}
-	return l.misses == 0 && l.p.finishing.Err() == nil && (it.letter != nil || it.answered())
-}
-
-// answered reports whether some call has been made for it and none is missing.
-func (it *item) answered() bool {
-	event := it.task.Event()
-	for c := range callsOf(&event) {
-		if it.answers[c] == nil {
-			return false
-		}
-	}
-	return len(it.answers) > 0
+	return l.misses == 0 && l.p.finishing.Err() == nil && (it.effort().letter != nil || it.answered())
 }
 
 // turn asks whether it is the first event on its key that is not done, and if so works on it.
 func (l *lane) turn(it *item) {
-	head, err := l.taskOf(it).Head(l.p.finishing)
+	t := l.taskOf(it)
+	head, err := t.Head(l.p.finishing)
 	switch {
 	case isDone(err):
 		l.finish(it, outcomeForgotten)
@@ -125,7 +156,7 @@ func (l *lane) turn(it *item) {
 	default:
 		l.unwatch()
 		l.lead(it)
-		l.work(it)
+		l.work(it, t)
 	}
 }
 
@@ -184,7 +215,9 @@ func (l *lane) lead(it *item) {
 func (l *lane) excuse(it *item, d time.Duration) {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
-	it.headSince = it.headSince.Add(d)
+	if !it.headSince.IsZero() {
+		it.headSince = it.headSince.Add(d)
+	}
 }
 
 // sharers returns every item that waits for c's answer right now, and the Conversations service that any
@@ -193,23 +226,13 @@ func (l *lane) sharers(c call) (waiting []*item, service validation.SID) {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
 	for _, it := range l.items {
-		event := it.task.Event()
-		if it.letter != nil || it.answers[c] != nil || !needs(&event, c) {
+		if it.effort().letter != nil || !slices.Contains(it.needs.calls, c) || it.answerTo(c) != nil {
 			continue
 		}
 		waiting = append(waiting, it)
-		service = cmp.Or(service, event.Refs.ChatServiceSID)
+		service = cmp.Or(service, it.needs.service)
 	}
 	return waiting, service
-}
-
-func needs(e *events.Event, c call) bool {
-	for other := range callsOf(e) {
-		if other == c {
-			return true
-		}
-	}
-	return false
 }
 
 // finish takes it out of the lane: it is published, buried or done already.
@@ -217,15 +240,16 @@ func (l *lane) finish(it *item, o outcome) {
 	l.p.mu.Lock()
 	if i := slices.Index(l.items, it); i >= 0 {
 		l.items = slices.Delete(l.items, i, i+1)
-		l.p.waiting--
+		l.p.drop(it)
 	}
 	l.misses = 0
 	l.p.mu.Unlock()
 	l.p.report(it, o)
 }
 
-// pause waits for d, for wake (which may be nil), or until the Pipeline stops.
+// pause waits for d, for wake (which may be nil), or until the Pipeline stops. Others may work meanwhile.
 func (l *lane) pause(d time.Duration, wake <-chan struct{}) {
+	l.leave()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -42,12 +42,29 @@ func TestATaskThatIsNotTheHeadWaitsForTheOneBefore(t *testing.T) {
 		after(time.Minute)
 		b.wantPublished()
 		b.wantCalls(0)
-		if n := b.extended[2]; n != 6 {
-			b.t.Errorf("got %d extensions in a minute of waiting, want 6", n)
+		if n := b.extended[2]; n != 3 {
+			b.t.Errorf("got %d extensions in a minute of waiting, want 3: one when less than half of the 30 s is left", n)
 		}
 		b.Handle(first) // it comes back
 		synctest.Wait()
 		b.wantPublished("1", "2")
+	})
+}
+
+// What the server gives for a short time is extended in time, also where others are ours for longer.
+func TestTasksThatAreOursForAShortTimeAreExtendedInTime(t *testing.T) {
+	bubble(t, Config{}, func(b *bench) {
+		b.add(1, message(1)) // another process has it
+		b.add(2, message(2)) // and this
+		b.handle(3, message(1))
+		after(7 * time.Second)
+		b.hold = 2 * time.Second
+		b.handle(4, message(2))
+		after(time.Minute)
+		b.wantMetric("rollcall_enrich_extend_failures_total 0")
+		if n := b.extended[4]; n < 30 {
+			b.t.Errorf("got %d extensions in a minute of waiting, want one for each second", n)
+		}
 	})
 }
 

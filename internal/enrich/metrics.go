@@ -111,6 +111,11 @@ func (p *Pipeline) gauges() []prometheus.Collector {
 			defer p.mu.Unlock()
 			return float64(p.waiting)
 		}),
+		gauge("rollcall_enrich_kept_event_bytes", "About what the events of waiting tasks take in memory. Beyond 2 MiB they are read again when it is their turn.", nil, func() float64 {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return float64(p.kept)
+		}),
 		gauge("rollcall_enrich_paused_accounts", "Accounts that Twilio wants left alone for a while.", nil, func() float64 {
 			return float64(p.gate.countPaused())
 		}),

@@ -45,11 +45,12 @@ func (l *lane) guardedTurn(it *item) {
 		return
 	}
 	l.misses++ // while stopping it is given back
-	it.suspects++
-	it.failure = asFailure(err)
+	e := it.begin()
+	e.suspects++
+	e.failure = asFailure(err)
 	r := rules[verdictSuspect]
-	if it.letter == nil && it.suspects >= r.tries {
-		it.letter = it.letterFor(l.taskOf(it).Event(), r.reason, it.failure)
+	if event := l.taskOf(it).Event(); e.letter == nil && e.suspects >= r.tries && event.ID != "" {
+		e.letter = it.letterFor(&event, r.reason, e.failure)
 	}
-	l.pause(r.delay(it.suspects, it.failure), nil)
+	l.pause(r.delay(e.suspects, e.failure), nil)
 }

@@ -5,36 +5,40 @@ import (
 	"log/slog"
 
 	"github.com/rollcall-events/rollcall/events"
+	"github.com/rollcall-events/rollcall/participants"
 )
 
 // report counts how it ended and, unless it was plainly enriched, says so in one line with everything folded in.
 func (p *Pipeline) report(it *item, o outcome) {
-	event := it.task.Event()
-	p.metrics.events.WithLabelValues(string(o), string(event.API)).Inc()
+	done := it.effort()
+	p.metrics.events.WithLabelValues(string(o), string(it.needs.api)).Inc()
 	level := slog.LevelInfo
 	switch {
-	case it.letter != nil && o != outcomeForgotten:
+	case done.letter != nil && o != outcomeForgotten:
 		level = slog.LevelWarn
 	case o == outcomeForgotten: // it comes again, or was told of before; after an outage there are many
 		level = slog.LevelDebug
-	case it.attempts > len(it.answers), o == outcome(events.RosterGone):
+	case done.attempts > len(done.answers), o == outcome(events.RosterGone):
 	default:
 		return
 	}
+	if !p.log.Enabled(context.Background(), level) {
+		return
+	}
+	event := it.task.Event() // nothing but the API is known of one that was shed and never the head
 	attrs := []slog.Attr{
 		slog.String("event_id", event.ID),
-		slog.String("api", string(event.API)),
+		slog.String("api", string(it.needs.api)),
 		slog.String("resource", event.Resource),
 		slog.String("action", event.Action),
 		slog.String("outcome", string(o)),
-		slog.Int("attempts", it.attempts),
+		slog.Int("attempts", done.attempts),
 	}
-	p.log.LogAttrs(context.Background(), level, "event finished", append(attrs, it.failureAttrs()...)...)
+	p.log.LogAttrs(context.Background(), level, "event finished", append(attrs, failureAttrs(done.failure)...)...)
 }
 
-// failureAttrs tell of the last call that failed for the item, if its last call did.
-func (it *item) failureAttrs() []slog.Attr {
-	e := it.failure
+// failureAttrs tell of the last call that failed for an item; e is nil for none.
+func failureAttrs(e *participants.Error) []slog.Attr {
 	if e == nil {
 		return nil
 	}

@@ -47,7 +47,8 @@ func TestEachPageOfAListCountsAsARequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := newLane(p, "key")
-	l.insert(b.add(1, message(1)), 1)
+	event := message(1)
+	l.insert(newItem(b.add(1, event), &event))
 	if a := l.ask(t.Context(), call{lookup: "conversation", account: account, within: string(sid("CH", 1))}); a.err != nil || a.answer.verdict != verdictUse {
 		t.Fatalf("got %+v, want a whole list", a)
 	}

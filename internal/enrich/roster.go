@@ -6,10 +6,11 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// assemble makes e's roster of the answers to its calls, or returns the answer for which e
+// assemble makes the roster of the event that it works on from the answers to its calls, or returns the answer for which the event
 // cannot be enriched. Everyone being absent is what a removal is about; for any other event it is a failure.
-func assemble(e *events.Event, answers map[call]*answer) (events.Roster, *answer) {
-	kind := e.Kind()
+func assemble(it *item) (events.Roster, *answer) {
+	done := it.effort()
+	kind := done.event.Kind()
 	roster := events.Roster{
 		Status:       events.RosterNotNeeded,
 		Lookup:       kind.Lookup,
@@ -17,8 +18,8 @@ func assemble(e *events.Event, answers map[call]*answer) (events.Roster, *answer
 	}
 	var absent *answer
 	found := false
-	for c := range callsOf(e) {
-		a := answers[c]
+	for i, c := range it.needs.calls {
+		a := done.answers[i]
 		if roster.FetchedAt.IsZero() || a.began.Before(roster.FetchedAt) {
 			roster.FetchedAt = a.began
 		}

@@ -15,49 +15,50 @@ import (
 	"github.com/rollcall-events/rollcall/participants"
 )
 
-// work does for the head of the lane what can be done now: the calls that are still missing, then its
+// work does for the head of the lane, of which t has said so, what can be done now: the calls that are still missing, then its
 // publication or its burial. When it returns, the item is finished, or Head must be asked again.
-func (l *lane) work(it *item) {
-	t := l.taskOf(it)
-	event := t.Event()
+func (l *lane) work(it *item, t Task) {
+	event, done := t.Event(), it.begin()
+	done.event = &event
+	defer func() { done.event = nil }()
 	ctx, span := l.p.tracer.Start(withTrace(l.p.finishing, t), "enrich "+event.Resource+"."+event.Action,
 		trace.WithSpanKind(trace.SpanKindConsumer),
 		trace.WithAttributes(attribute.String("rollcall.api", string(event.API)), attribute.String("rollcall.event_id", event.ID)))
 	defer span.End()
 
-	if it.letter == nil && !l.answerAll(ctx, it, &event) {
+	if done.letter == nil && !l.answerAll(ctx, it) {
 		span.SetStatus(codes.Error, "not yet")
 		return
 	}
-	if it.letter == nil {
-		l.publish(ctx, it, event)
+	if done.letter == nil {
+		l.publish(ctx, it)
 	}
-	if it.letter != nil {
-		span.SetStatus(codes.Error, string(it.letter.Reason))
+	if done.letter != nil {
+		span.SetStatus(codes.Error, string(done.letter.Reason))
 		l.bury(ctx, it)
 	}
 }
 
 // answerAll makes the calls that it still misses, and reports whether it has all it needs now or
 // never will.
-func (l *lane) answerAll(ctx context.Context, it *item, event *events.Event) bool {
+func (l *lane) answerAll(ctx context.Context, it *item) bool {
 	var missing []call
-	for c := range callsOf(event) {
-		if it.answers[c] == nil && !l.reuse(it, event, c) {
+	for _, c := range it.needs.calls {
+		if it.answerTo(c) == nil && !l.reuse(it, c) {
 			missing = append(missing, c)
 		}
 	}
 	for calls := range slices.Chunk(missing, atOnce) {
 		if !l.fetch(ctx, it, calls) {
-			return it.letter != nil
+			return it.effort().letter != nil
 		}
 	}
 	return true
 }
 
 // reuse gives it the answer to c that another event's call brought, if it may have that.
-func (l *lane) reuse(it *item, event *events.Event, c call) bool {
-	a := l.p.shelf.find(c, event, it.came)
+func (l *lane) reuse(it *item, c call) bool {
+	a := l.p.shelf.find(c, it.effort().event, it.came)
 	if a == nil {
 		return false
 	}
@@ -67,21 +68,22 @@ func (l *lane) reuse(it *item, event *events.Event, c call) bool {
 }
 
 // publish stores the enriched event, or sets the letter for which it cannot be.
-func (l *lane) publish(ctx context.Context, it *item, event events.Event) {
-	roster, stuck := assemble(&event, it.answers)
+func (l *lane) publish(ctx context.Context, it *item) {
+	e := it.begin()
+	roster, stuck := assemble(it)
 	if stuck != nil {
-		it.letter = it.letterFor(event, rules[stuck.verdict].reason, stuck.failure)
+		e.letter = it.letterFor(e.event, rules[stuck.verdict].reason, stuck.failure)
 		return
 	}
-	err := l.taskOf(it).Publish(ctx, events.Enriched{Event: event, Roster: roster})
+	err := l.taskOf(it).Publish(ctx, events.Enriched{Event: *e.event, Roster: roster})
 	switch {
 	case err == nil:
-		l.p.metrics.latency.Observe(time.Since(event.ReceivedAt).Seconds())
+		l.p.metrics.latency.Observe(time.Since(e.event.ReceivedAt).Seconds())
 		l.finish(it, outcome(roster.Status))
 	case isDone(err):
 		l.finish(it, outcomeForgotten)
 	case isTooLarge(err):
-		it.letter = it.letterFor(event, events.ReasonTooLarge, nil)
+		e.letter = it.letterFor(e.event, events.ReasonTooLarge, nil)
 	default:
 		l.missed(err, "publish")
 	}
@@ -89,10 +91,11 @@ func (l *lane) publish(ctx context.Context, it *item, event events.Event) {
 
 // bury stores the letter.
 func (l *lane) bury(ctx context.Context, it *item) {
-	err := l.taskOf(it).Bury(ctx, *it.letter)
+	letter := it.effort().letter
+	err := l.taskOf(it).Bury(ctx, *letter)
 	switch {
 	case err == nil:
-		l.finish(it, outcome(it.letter.Reason))
+		l.finish(it, outcome(letter.Reason))
 	case isDone(err):
 		l.finish(it, outcomeForgotten)
 	default:
@@ -109,14 +112,14 @@ func (l *lane) missed(err error, operation string) {
 }
 
 // letterFor says why event cannot be enriched.
-func (it *item) letterFor(event events.Event, reason events.Reason, e *participants.Error) *events.DeadLetter {
+func (it *item) letterFor(event *events.Event, reason events.Reason, e *participants.Error) *events.DeadLetter {
 	d := &events.DeadLetter{
 		ID:       event.ID,
 		Reason:   reason,
 		Detail:   detail(reason, e),
 		FailedAt: time.Now().UTC(),
-		Attempts: it.attempts,
-		Event:    &event,
+		Attempts: it.effort().attempts,
+		Event:    event,
 		Feed:     event.Feed,
 		Account:  event.Account,
 	}
