@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,10 +18,10 @@ const twilioPatience = 5 * time.Second
 type Config struct {
 	PublicURLs     []string      // the base URLs that Twilio was told; at least one
 	MaxBody        int64         // bytes; default 1 MiB
-	BodyTimeout    time.Duration // for the whole body to arrive; default 3 s
-	StoreTimeout   time.Duration // from a webhook's arrival until it is stored, or given up; default 4 s: Twilio waits 5
+	BodyTimeout    time.Duration // from a webhook's arrival until its body is there and can be read; default 3 s
+	StoreTimeout   time.Duration // from then until it is stored, or given up, 4.5 s after its arrival at the latest; default 4 s: Twilio waits 5
 	StopTimeout    time.Duration // for requests under way when stopping; default 10 s
-	MaxConnections int           // open at once, the others wait to be accepted; default 4096
+	MaxConnections int           // open at once, the others wait to be accepted; default 1024
 }
 
 // The defaults of Config.
@@ -29,7 +30,7 @@ const (
 	DefaultBodyTimeout    = 3 * time.Second
 	DefaultStoreTimeout   = 4 * time.Second
 	DefaultStopTimeout    = 10 * time.Second
-	DefaultMaxConnections = 4096
+	DefaultMaxConnections = 1024
 )
 
 func (c Config) withDefaults() Config {
@@ -65,12 +66,15 @@ func (c Config) Problems() []Problem {
 	case err != nil:
 		note(true, "PublicURLs", fmt.Sprintf("is wrong (%s)", strings.ReplaceAll(err.Error(), "\n", "; ")), "give base URLs such as https://hooks.example.com, without the route")
 	}
+	for _, rt := range routes() {
+		note(slices.ContainsFunc(c.PublicURLs, rt.ends), "PublicURLs", "ends in the route "+rt.path, "give what comes before it: rollcall adds the route itself, and a webhook signed for this URL would be refused")
+	}
 	note(c.MaxBody < 1<<10 || c.MaxBody > 64<<20, "MaxBody", "is out of range", "give 1KiB to 64MiB")
 	note(c.BodyTimeout <= 0, "BodyTimeout", "is not positive", "give a time such as 3s")
 	note(c.BodyTimeout >= c.StoreTimeout, "BodyTimeout", "leaves no time to store", "give less than the store timeout")
 	note(c.StoreTimeout <= 0 || c.StoreTimeout >= twilioPatience, "StoreTimeout", "is out of range", "give more than 0s and less than the 5s that Twilio waits")
 	note(c.StopTimeout <= 0, "StopTimeout", "is not positive", "give a time such as 10s")
-	note(c.MaxConnections < 1, "MaxConnections", "is not positive", "give a number such as 4096")
+	note(c.MaxConnections < 1, "MaxConnections", "is not positive", "give a number such as 1024")
 	return ps
 }
 

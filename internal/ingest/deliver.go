@@ -29,12 +29,14 @@ func caught(value any) *panicError {
 
 // deliver stores everything that d says, in order. It stops at the first thing that cannot be stored: Twilio sends
 // the whole again, if it sends again at all, and what was stored already is known by its ID.
-func (s *Service) deliver(ctx context.Context, d events.Delivery, arrived time.Time) (res result) {
+// turn is what trust took; what storing does not need of it is given back.
+func (s *Service) deliver(ctx context.Context, d events.Delivery, arrived time.Time, turn *turn) (res result) {
 	// A sender that hangs up does not undo what it sent.
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), arrived.Add(s.cfg.StoreTimeout))
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), s.storeBy(arrived, turn.began))
 	defer cancel()
 
 	res.accepted, res.rejected, res.err = s.guardedParse(d)
+	turn.reading.giveBack()
 	for _, letter := range res.rejected {
 		if err := s.bury(ctx, letter); err != nil {
 			return res.failed(err, d.Feed == events.FeedConversations && (letter.Event == nil || mayDecide(*letter.Event)))
@@ -86,11 +88,8 @@ func mayDecide(e events.Event) bool {
 	return e.PreAction || e.Feed == events.FeedConversations && e.Resource == events.Unknown
 }
 
-// guardedParse is events.Parse, of no more bodies at once than there are processors: it takes many times the size of one
-// that is made for that. Should it panic, the delivery is evidence like any other that cannot be parsed.
+// guardedParse is events.Parse. Should it panic, the delivery is evidence like any other that cannot be parsed.
 func (s *Service) guardedParse(d events.Delivery) (accepted []events.Event, rejected []events.DeadLetter, err error) {
-	s.reading <- struct{}{}
-	defer func() { <-s.reading }()
 	defer func() {
 		if value := recover(); value != nil {
 			accepted, rejected, err = nil, []events.DeadLetter{evidence(d)}, caught(value)

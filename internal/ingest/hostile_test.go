@@ -3,6 +3,7 @@ package ingest
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -22,13 +23,8 @@ import (
 // connection is half open: what is not sent never comes.
 func (r *rig) raw(t *testing.T, text string) int {
 	t.Helper()
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(t.Context(), "tcp", r.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := r.dial(t)
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(15 * time.Second))
 	if _, err := io.WriteString(conn, text); err != nil {
 		t.Logf("write: %v", err) // the answer may have come before the end
 	}
@@ -42,6 +38,18 @@ func (r *rig) raw(t *testing.T, text string) int {
 		t.Errorf("got body %q with status %d", body, resp.StatusCode)
 	}
 	return resp.StatusCode
+}
+
+// dial opens a connection that fails after 15 s, and is closed when the test ends.
+func (r *rig) dial(t *testing.T) net.Conn {
+	t.Helper()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(15 * time.Second))
+	return conn
 }
 
 // head is a request's head for w, without its framing, so that lines can be added.
@@ -102,6 +110,7 @@ func TestRequestsOnTheWire(t *testing.T) {
 		"bad chunk":          {good.head(line) + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
 		"header flood":       {good.head(line, strings.Repeat("X-Flood: "+strings.Repeat("x", 1000)+"\r\n", 200)+"X-Last: x") + good.length() + good.body, 431},
 		"length over cap":    {good.head(line) + "Content-Length: 200000000\r\n\r\n", 413},
+		"bad chunk, streams": {jsonBody(eventStreams, "x").sign(token).head("POST "+eventStreams+" HTTP/1.1") + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", 503},
 		"no framing at all":  {"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400},
 	}
 	r := start(t, Config{}, nil, nil)
@@ -144,6 +153,10 @@ func TestBodyThatDoesNotCome(t *testing.T) {
 			if got := r.raw(t, w.head("POST /webhooks/conversations HTTP/1.1")+rest); got != http.StatusRequestTimeout {
 				t.Errorf("got %d, want 408", got)
 			}
+			stream := jsonBody(eventStreams, "[]").sign(token)
+			if got := r.raw(t, stream.head("POST "+eventStreams+" HTTP/1.1")+rest); got != http.StatusServiceUnavailable {
+				t.Errorf("got %d for Event Streams, want 503: it would discard the events", got)
+			}
 			if took := time.Since(began); took > 5*time.Second {
 				t.Errorf("got the answer after %v, want it soon after the timeout", took)
 			}
@@ -153,7 +166,8 @@ func TestBodyThatDoesNotCome(t *testing.T) {
 	r.wantCounted(t, tooSlow)
 }
 
-// The server reads on in a body that was refused unread, and must not do so for ever.
+// The server reads on in a body that was refused unread, and must not do so for ever, not even where it answers
+// without asking us.
 func TestRefusedBodyThatDoesNotCome(t *testing.T) {
 	r := start(t, Config{BodyTimeout: 150 * time.Millisecond}, nil, nil)
 	w := messageAdded()
@@ -166,14 +180,65 @@ func TestRefusedBodyThatDoesNotCome(t *testing.T) {
 		"wrong method": {w.head("PUT /webhooks/conversations HTTP/1.1"), 405},
 		"wrong path":   {w.head("POST /webhooks HTTP/1.1"), 404},
 		"get":          {w.head("GET /webhooks/conversations HTTP/1.1"), 403},
+		"no path":      {w.head("OPTIONS * HTTP/1.1"), 404},
+		"expectation":  {w.head("POST /webhooks/conversations HTTP/1.1", "Expect: x"), 417},
 	} {
 		for _, framing := range []string{"Content-Length: 100\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n5\r\nEvent\r\n"} {
 			t.Run(name, func(t *testing.T) {
-				if got := r.raw(t, tt.head+framing); got != tt.status {
-					t.Errorf("got %d, want %d", got, tt.status)
+				t.Parallel()
+				conn := r.dial(t)
+				_, _ = io.WriteString(conn, tt.head+framing)
+				answers := bufio.NewReader(conn)
+				resp, err := http.ReadResponse(answers, nil)
+				if err != nil || resp.StatusCode != tt.status {
+					t.Fatalf("got %v and %v, want %d", resp, err, tt.status)
+				}
+				resp.Body.Close()
+				if _, err := answers.Peek(1); !errors.Is(err, io.EOF) {
+					t.Errorf("got %v after the answer, want the connection closed", err)
 				}
 			})
 		}
+	}
+}
+
+// A stranger's connection is not kept for a next request that nobody needs to hear.
+func TestARefusalEndsTheConnection(t *testing.T) {
+	w := messageAdded()
+	const line = "POST /webhooks/conversations HTTP/1.1"
+	full := func(r *rig) {
+		for range cap(r.reading) {
+			r.reading <- struct{}{}
+		}
+	}
+	for name, tt := range map[string]struct {
+		change func(*rig)
+		text   string
+		status int
+	}{
+		"no path":       {nil, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 404},
+		"unsigned":      {nil, w.head(line) + w.length() + w.body, 403},
+		"forged":        {nil, w.sign("another").head(line) + w.length() + w.body, 403},
+		"wrong method":  {nil, w.head("PUT /webhooks/conversations HTTP/1.1") + w.length() + w.body, 405},
+		"over the cap":  {nil, w.sign(token).head(line) + "Content-Length: 200000000\r\n\r\n", 413},
+		"not read":      {full, w.sign(token).head(line) + w.length() + w.body, 503},
+		"not read, pre": {full, participantAdd().sign("another").head(line) + participantAdd().length() + participantAdd().body, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := start(t, Config{BodyTimeout: 100 * time.Millisecond}, nil, tt.change)
+			conn := r.dial(t)
+			_, _ = io.WriteString(conn, tt.text)
+			answers := bufio.NewReader(conn)
+			resp, err := http.ReadResponse(answers, nil)
+			if err != nil || resp.StatusCode != tt.status || !resp.Close {
+				t.Fatalf("got %v and %v, want %d and the end of the connection announced", resp, err, tt.status)
+			}
+			resp.Body.Close()
+			if _, err := answers.Peek(1); !errors.Is(err, io.EOF) {
+				t.Errorf("got %v after the answer, want the connection closed", err)
+			}
+		})
 	}
 }
 
@@ -185,12 +250,7 @@ func TestConnectionServesOnAfterABody(t *testing.T) {
 		}
 	})
 	w := messageAdded().sign(token)
-	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", r.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn := r.dial(t)
 	answers := bufio.NewReader(conn)
 	for range 2 {
 		_, _ = io.WriteString(conn, w.head("POST /webhooks/conversations HTTP/1.1")+w.length()+w.body)
@@ -261,7 +321,8 @@ func TestLargeBodiesAreAdmittedAFewAtATime(t *testing.T) {
 	open := sync.OnceFunc(func() { close(release) })
 	var mu sync.Mutex
 	held, most := 0, 0
-	r := start(t, Config{BodyTimeout: 3 * time.Second, StoreTimeout: 4 * time.Second}, nil, func(r *rig) {
+	r := start(t, Config{}, nil, func(r *rig) {
+		r.cfg.BodyTimeout, r.cfg.StoreTimeout = time.Minute, time.Minute // more than Twilio waits: no clock decides here
 		r.shelf.put = func(context.Context, events.Event) error {
 			mu.Lock()
 			held++

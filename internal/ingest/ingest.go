@@ -41,9 +41,12 @@ type Service struct {
 	metrics  *metrics
 	quiet    quiet
 	tracer   trace.Tracer
+	spans    map[string]spanStart // by a route's path
+	verdicts map[outcome]verdict
 	handler  http.Handler
-	large    chan struct{} // one for each body over smallBody in memory
-	reading  chan struct{} // one for each body whose signature is checked, or that is parsed
+	large    chan struct{}   // one for each body over smallBody in memory
+	reading  chan struct{}   // one for each body that is being read, see turn
+	harmless map[string]bool // types whose answer decides on nothing
 	now      func() time.Time
 	parse    func(events.Delivery) ([]events.Event, []events.DeadLetter) // events.Parse
 }
@@ -64,11 +67,14 @@ func New(cfg Config, store Store, keys Keyring, log *slog.Logger, reg prometheus
 	}
 	s := &Service{
 		cfg: cfg, store: store, keys: keys, verifier: verifier, log: log, metrics: metrics,
-		tracer:  otel.Tracer("github.com/rollcall-events/rollcall/internal/ingest"),
-		large:   make(chan struct{}, maxLargeBodies),
-		reading: make(chan struct{}, max(4, runtime.GOMAXPROCS(0))),
-		now:     time.Now,
-		parse:   events.Parse,
+		tracer:   otel.Tracer("github.com/rollcall-events/rollcall/internal/ingest"),
+		spans:    spanStarts(),
+		verdicts: verdicts(),
+		large:    make(chan struct{}, maxLargeBodies),
+		reading:  make(chan struct{}, max(4, runtime.GOMAXPROCS(0))),
+		harmless: harmlessTypes(),
+		now:      time.Now,
+		parse:    events.Parse,
 	}
 	s.handler = s.router()
 	return s, nil

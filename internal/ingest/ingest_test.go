@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -24,6 +25,8 @@ func TestEveryFeedIsStored(t *testing.T) {
 		"unknown type":    {form(conversations, "EventType", "x.*.>", "AccountSid", account, "ConversationSid", chat), "rollcall.raw.conversations.unknown.unknown." + chat},
 		"repeated key":    {messageAdded("Media", "a", "Media", "b"), "rollcall.raw.conversations.message.added." + chat},
 		"query in target": {form(conversations+"?a=b%20c", "EventType", "onMessageAdded", "AccountSid", account, "ConversationSid", chat, "MessageSid", "IM0123456789abcdef0123456789abcdef"), "rollcall.raw.conversations.message.added." + chat},
+		"JSON":            {jsonBody(conversations, `{"EventType":"onConversationUpdated","AccountSid":"`+account+`","ConversationSid":"`+chat+`"}`), "rollcall.raw.conversations.conversation.updated." + chat},
+		"flex, JSON":      {jsonBody(flex, `{"EventType":"onInteractionCreated","AccountSid":"`+account+`","InteractionSid":"KD0123456789abcdef0123456789abcdef"}`), "rollcall.raw.flex.interaction.created."},
 		"flex":            {form(flex, "EventType", "onParticipantJoined", "AccountSid", account, "InteractionSid", "KD0123456789abcdef0123456789abcdef", "ChannelSid", "UO0123456789abcdef0123456789abcdef", "ParticipantSid", "UT0123456789abcdef0123456789abcdef", "MediaChannelSid", chat), "rollcall.raw.flex.participant.joined."},
 		"orchestrator":    {jsonBody(orchestrator, `{"eventType":"CONVERSATION_UPDATED","timestamp":"2025-11-18T00:00:01.000Z","data":{"id":"conv_conversation_01k1etk2y5f1y9fpe2epfdtvv2","accountId":"`+account+`"}}`), "rollcall.raw.orchestrator.conversation.updated.conv_conversation_01k1etk2y5f1y9fpe2epfdtvv2"},
 		"event streams":   {jsonBody(eventStreams, "["+cloudEvent("EZ0123456789abcdef0123456789abcdef", "Hi")+"]"), "rollcall.raw.conversations.message.added." + chat},
@@ -72,7 +75,8 @@ func TestUntrustedIsRefusedAndNotStored(t *testing.T) {
 		"tampered body":         {tampered, 403, forged},
 		"altered JSON":          {changed, 403, altered},
 		"no body hash":          {bare, 403, unhashed},
-		"json to conversations": {webhook{method: "POST", target: conversations, media: mediaJSON, body: "{}"}, 415, badMedia},
+		"unhashed JSON":         {webhook{method: "POST", target: conversations, media: mediaJSON, body: "{}"}, 403, unhashed},
+		"JSON as a form":        {webhook{method: "POST", target: jsonBody(flex, "{}").target, media: mediaForm, body: "{}", signature: jsonBody(flex, "{}").sign(token).signature}, 403, forged},
 		"form to orchestrator":  {webhook{method: "POST", target: orchestrator, media: mediaForm, body: "a=b"}, 415, badMedia},
 		"form to event streams": {webhook{method: "POST", target: eventStreams, media: mediaForm, body: "a=b"}, 415, badMedia},
 		"multipart":             {webhook{method: "POST", target: conversations, media: "multipart/form-data; boundary=x", body: "--x--"}, 415, badMedia},
@@ -336,6 +340,20 @@ func TestNewReportsEveryProblem(t *testing.T) {
 	}
 	if _, err := New(Config{}, nil, nil, nil, nil); err == nil || err.Error() != "PublicURLs is not given: give the URL that Twilio posts to, without the route: https://hooks.example.com" {
 		t.Errorf("got %v, want the missing URL alone", err)
+	}
+}
+
+func TestAPublicURLWithTheRouteIsAProblem(t *testing.T) {
+	for url, want := range map[string]string{
+		base + conversations:              conversations,
+		base + "/twilio" + flex + "/":     flex,
+		base + "/webhooks":                "",
+		base + conversations + "/archive": "",
+	} {
+		_, err := New(Config{PublicURLs: []string{base, url}}, nil, nil, slog.New(slog.DiscardHandler), nil)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), "PublicURLs ends in the route "+want+": give what comes before it")) {
+			t.Errorf("got %v for %s, want a problem with %q", err, url, want)
+		}
 	}
 }
 

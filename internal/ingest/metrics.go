@@ -17,6 +17,13 @@ type metrics struct {
 	duration *prometheus.HistogramVec
 	bytes    *prometheus.HistogramVec
 	inFlight prometheus.Gauge
+	feeds    map[events.Feed]feedMetrics // of the routes there are
+}
+
+// feedMetrics are the series of one feed, looked up once.
+type feedMetrics struct {
+	outcomes        map[outcome]prometheus.Counter
+	duration, bytes prometheus.Observer
 }
 
 // newMetrics registers the metrics, every series at zero, with reg unless that is nil.
@@ -49,21 +56,28 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 }
 
 func (m *metrics) zero() {
+	m.feeds = make(map[events.Feed]feedMetrics)
 	for _, rt := range routes() {
+		label := feedLabel(rt.feed)
+		f := feedMetrics{make(map[outcome]prometheus.Counter), m.duration.WithLabelValues(label), m.bytes.WithLabelValues(label)}
 		for o := range verdicts() {
-			m.webhooks.WithLabelValues(string(rt.feed), string(o))
+			f.outcomes[o] = m.webhooks.WithLabelValues(label, string(o))
 		}
-		m.duration.WithLabelValues(string(rt.feed))
-		m.bytes.WithLabelValues(string(rt.feed))
+		m.feeds[rt.feed] = f
 	}
 }
 
 func (m *metrics) observe(feed events.Feed, res result, took time.Duration) {
-	label := feedLabel(feed)
-	m.webhooks.WithLabelValues(label, string(res.outcome)).Inc()
-	m.duration.WithLabelValues(label).Observe(took.Seconds())
+	f, ok := m.feeds[feed]
+	if !ok { // nor was there a body to read
+		m.webhooks.WithLabelValues(feedLabel(feed), string(res.outcome)).Inc()
+		m.duration.WithLabelValues(feedLabel(feed)).Observe(took.Seconds())
+		return
+	}
+	f.outcomes[res.outcome].Inc()
+	f.duration.Observe(took.Seconds())
 	if res.bytes > 0 {
-		m.bytes.WithLabelValues(label).Observe(float64(res.bytes))
+		f.bytes.Observe(float64(res.bytes))
 	}
 }
 

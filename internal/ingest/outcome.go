@@ -3,6 +3,8 @@ package ingest
 import (
 	"log/slog"
 	"net/http"
+
+	"github.com/rollcall-events/rollcall/events"
 )
 
 // outcome is what became of a webhook: a closed list, shared by answers, log lines and metrics.
@@ -23,7 +25,8 @@ const (
 	tooLarge   outcome = "body_too_large"
 	tooSlow    outcome = "body_too_slow"
 	brokenOff  outcome = "body_broken_off" // or not framed as HTTP says
-	overloaded outcome = "overloaded"      // too many large bodies at once
+	overloaded outcome = "overloaded"      // too many large bodies at once, or too many that are read
+	letBy      outcome = "let_by"          // the same, but a refusal would be one of the user's own action, if it is genuine
 	panicked   outcome = "panicked"        // before the signature was checked
 )
 
@@ -33,7 +36,7 @@ type verdict struct {
 	level  slog.Level // of its log line
 }
 
-// verdicts is the one table from outcome to answer.
+// verdicts is the table from outcome to answer; status has the one exception.
 //
 // Twilio refuses the user's own action on any 4xx or 5xx to a pre-action webhook, loses a post-action one
 // for good on either, discards an Event Streams event on any 4xx but 429, and sends it again for hours on 5xx.
@@ -54,6 +57,16 @@ func verdicts() map[outcome]verdict {
 		tooSlow:    {http.StatusRequestTimeout, slog.LevelWarn},
 		brokenOff:  {http.StatusBadRequest, slog.LevelWarn},
 		overloaded: {http.StatusServiceUnavailable, slog.LevelError},
+		letBy:      {http.StatusOK, slog.LevelError},
 		panicked:   {http.StatusInternalServerError, slog.LevelError},
 	}
+}
+
+// status returns what o is answered with on rt: as the table says, but that Event Streams is to send again what did not
+// come whole, which on a 4xx it would never do.
+func (s *Service) status(rt route, o outcome) int {
+	if rt.feed == events.FeedEventStreams && (o == tooSlow || o == brokenOff) {
+		return http.StatusServiceUnavailable
+	}
+	return s.verdicts[o].status
 }

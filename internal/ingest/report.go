@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -19,7 +20,7 @@ import (
 // errors of our own: nothing else of what was sent.
 func (s *Service) report(ctx context.Context, rt route, res result, status int, took time.Duration) {
 	s.metrics.observe(rt.feed, res, took)
-	level := verdicts()[res.outcome].level
+	level := s.verdicts[res.outcome].level
 	if !s.log.Enabled(ctx, level) {
 		return
 	}
@@ -70,21 +71,40 @@ func (res result) attrs() (attrs []slog.Attr) {
 // startSpan begins a trace of our own and links the one that the request claims to be part of: whoever
 // can reach us must not decide what we sample.
 func (s *Service) startSpan(r *http.Request, rt route) (context.Context, trace.Span) {
-	options := []trace.SpanStartOption{
-		trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer),
-		trace.WithAttributes(attribute.String("http.route", rt.path), attribute.String("rollcall.feed", feedLabel(rt.feed))),
-	}
+	start := s.spans[rt.path]
+	options := start.options
 	claimed := trace.SpanContextFromContext(otel.GetTextMapPropagator().Extract(context.Background(), propagation.HeaderCarrier(r.Header)))
 	if claimed.IsValid() {
 		claimed = claimed.WithTraceState(trace.TraceState{}) // text of a stranger's choice
 		options = append(options, trace.WithLinks(trace.Link{SpanContext: claimed}))
 	}
-	return s.tracer.Start(r.Context(), "webhook "+feedLabel(rt.feed), options...) //nolint:spancheck // the caller ends it
+	return s.tracer.Start(r.Context(), start.name, options...) //nolint:spancheck // the caller ends it
+}
+
+// spanStart is what the spans of one route begin with.
+type spanStart struct {
+	name    string
+	options []trace.SpanStartOption // with no room to append in place: all webhooks share it
+}
+
+func spanStarts() map[string]spanStart {
+	starts := make(map[string]spanStart)
+	for _, rt := range append(routes(), route{}) {
+		options := []trace.SpanStartOption{
+			trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer),
+			trace.WithAttributes(attribute.String("http.route", rt.path), attribute.String("rollcall.feed", feedLabel(rt.feed))),
+		}
+		starts[rt.path] = spanStart{"webhook " + feedLabel(rt.feed), slices.Clip(options)}
+	}
+	return starts
 }
 
 func endSpan(span trace.Span, res result, status int) {
+	if !span.IsRecording() {
+		return
+	}
 	span.SetAttributes(attribute.String("rollcall.outcome", string(res.outcome)), attribute.Int("http.response.status_code", status))
-	if status >= http.StatusInternalServerError || res.outcome == lost {
+	if status >= http.StatusInternalServerError || res.outcome == lost || res.outcome == letBy {
 		span.SetStatus(codes.Error, string(res.outcome))
 	}
 }

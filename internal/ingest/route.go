@@ -19,7 +19,7 @@ type route struct {
 	path    string
 	feed    events.Feed
 	methods []string
-	media   string // of a posted body; for JSON, its "+json" kin too
+	media   string // of a posted body that does not say; JSON and its "+json" kin are taken everywhere
 }
 
 func routes() []route {
@@ -34,9 +34,13 @@ func routes() []route {
 
 func (rt route) allows(method string) bool { return slices.Contains(rt.methods, method) }
 
+// ends reports whether url, a base URL as its user gave it, has the route's path at its end.
+func (rt route) ends(url string) bool { return strings.HasSuffix(strings.TrimRight(url, "/"), rt.path) }
+
 func (rt route) allow() string { return strings.Join(rt.methods, ", ") }
 
-// contentType returns what r's body is to be read as, or false when it is nothing that is taken here. A body
+// contentType returns what r's body is to be read as, or false when it is nothing that is taken here. Of Flex no encoding is
+// documented: it sends forms, and JSON, whose signature covers it by its hash, is read as well. A body
 // without a content type is taken for what the route takes: only a genuine one will bear a signature.
 func (rt route) contentType(r *http.Request) (string, bool) {
 	given := r.Header.Values("Content-Type")
@@ -48,6 +52,6 @@ func (rt route) contentType(r *http.Request) (string, bool) {
 	}
 	// ParseMediaType names the type even where it finds fault with a parameter.
 	media, _, _ := mime.ParseMediaType(given[0])
-	kin := rt.media == mediaJSON && strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json")
-	return given[0], media == rt.media || kin
+	kin := strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json")
+	return given[0], media == rt.media || media == mediaJSON || kin
 }

@@ -40,16 +40,16 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, rt route) {
 	_ = http.NewResponseController(w).SetReadDeadline(arrived.Add(s.cfg.BodyTimeout))
 
 	res := s.handle(ctx, w, r, rt, arrived)
-	status := verdicts()[res.outcome].status
-	s.answer(w, rt, status)
+	status := s.status(rt, res.outcome)
+	s.answer(w, rt, res.outcome, status)
 	s.report(ctx, rt, res, status, s.now().Sub(arrived))
 	endSpan(span, res, status)
 }
 
 // handle does all but answer. Whatever panics in it is an outcome like the others.
 func (s *Service) handle(ctx context.Context, w http.ResponseWriter, r *http.Request, rt route, arrived time.Time) (res result) {
-	trusted, room := false, room{all: s.large}
-	defer room.giveBack()
+	trusted, turn := false, s.newTurn()
+	defer turn.giveBack()
 	defer func() {
 		if value := recover(); value != nil {
 			res.outcome, res.err = panicked, caught(value)
@@ -61,19 +61,23 @@ func (s *Service) handle(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if rt.path == "" {
 		return result{outcome: noRoute}
 	}
-	d, refused := s.trust(w, r, rt, arrived, &room)
+	d, refused := s.trust(w, r, rt, arrived, &turn)
 	if refused != "" {
 		return result{outcome: refused}
 	}
 	trusted = true
-	res = s.deliver(ctx, d, arrived)
+	res = s.deliver(ctx, d, arrived, &turn)
 	res.bytes = len(d.Body)
 	return res
 }
 
 // answer writes status with an empty body: there is nothing that a sender needs to know, and Twilio reads
-// the body of an answer to a pre-action webhook as a change to the user's action.
-func (s *Service) answer(w http.ResponseWriter, rt route, status int) {
+// the body of an answer to a pre-action webhook as a change to the user's action. The connection ends with it
+// unless the request was genuine and is done: a stranger's would wait for the next one in a place that others need.
+func (s *Service) answer(w http.ResponseWriter, rt route, o outcome, status int) {
+	if status >= http.StatusBadRequest || o == letBy {
+		w.Header().Set("Connection", "close")
+	}
 	if status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", rt.allow())
 	}

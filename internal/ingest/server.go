@@ -14,9 +14,12 @@ import (
 
 const (
 	headerTimeout = 5 * time.Second
-	idleTimeout   = 60 * time.Second
-	// maxHeaderBytes leaves room for a GET whose query holds a message and its attributes.
-	maxHeaderBytes = 128 << 10
+	// idleTimeout is longer than the 60 s of common load balancers: of two sides with one timeout, this one could
+	// close the connection in the moment in which the other sends a webhook on it, which then fails.
+	idleTimeout = 75 * time.Second
+	// maxHeaderBytes leaves room for a GET whose query holds a message and its attributes. How much memory it
+	// stands for is said where smallBody is.
+	maxHeaderBytes = 32 << 10
 )
 
 // Run serves on l, which it closes, until ctx is done, then lets the requests under way finish, within
@@ -39,10 +42,15 @@ func (s *Service) server() *http.Server {
 	return &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: headerTimeout,
-		WriteTimeout:      s.cfg.BodyTimeout + s.cfg.StoreTimeout + headerTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		// Until serve sets a deadline, and for what net/http answers itself: it reads in the body there too. That is an
+		// Expect that it does not know, and would be "OPTIONS *".
+		ReadTimeout:                  headerTimeout + s.cfg.BodyTimeout,
+		DisableGeneralOptionsHandler: true,
+
+		WriteTimeout:   s.cfg.BodyTimeout + s.cfg.StoreTimeout + headerTimeout,
+		IdleTimeout:    idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 }
 

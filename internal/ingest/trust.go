@@ -15,10 +15,10 @@ const (
 )
 
 // trust is the one way from untrusted bytes to a delivery that may be believed. It returns the delivery, or
-// else why not (refused is "" then and only then). Nothing of the body is looked at
-// before its signature is found good, nor is any header that a sender could set to seem another. room is what the
-// body takes of what all bodies share; the caller gives it back.
-func (s *Service) trust(w http.ResponseWriter, r *http.Request, rt route, arrived time.Time, room *room) (d events.Delivery, refused outcome) {
+// else why not (refused is "" then and only then). Nothing of the body is believed
+// before its signature is found good, nor is any header that a sender could set to seem another. turn is what the
+// request takes of what all share; the caller gives it back.
+func (s *Service) trust(w http.ResponseWriter, r *http.Request, rt route, arrived time.Time, turn *turn) (d events.Delivery, refused outcome) {
 	if !rt.allows(r.Method) {
 		return d, badMethod
 	}
@@ -32,13 +32,16 @@ func (s *Service) trust(w http.ResponseWriter, r *http.Request, rt route, arrive
 	}
 	var body []byte
 	if r.Method != http.MethodGet { // a GET says all in its query, and its body is never read
-		if body, refused = s.readBody(w, r, arrived.Add(s.cfg.BodyTimeout), room); refused != "" {
+		if body, refused = s.readBody(w, r, arrived.Add(s.cfg.BodyTimeout), &turn.large); refused != "" {
 			return d, refused
 		}
 	}
-	signer, refused := s.verify(validation.Request{
-		Method: r.Method, Target: r.RequestURI, ContentType: contentType, Signature: signature, Body: body,
-	})
+	req := validation.Request{Method: r.Method, Target: r.RequestURI, ContentType: contentType, Signature: signature, Body: body}
+	if !turn.reading.take(arrived.Add(s.cfg.BodyTimeout)) {
+		return d, s.overloadedBy(rt, req)
+	}
+	turn.began = s.now()
+	signer, refused := s.verify(req)
 	return events.Delivery{
 		Feed: rt.feed, Method: r.Method, ContentType: contentType, Query: r.URL.RawQuery, Body: body,
 		IdempotencyToken: theOnly(r.Header, idempotencyHeader), Signer: signer, ReceivedAt: arrived,
@@ -64,17 +67,14 @@ func theOnly(h http.Header, name string) string {
 	return ""
 }
 
-// verify returns the accounts that the signing key belongs to. No more signatures are checked
-// at once than there are processors: a hostile form takes many times its size while it is read.
+// verify returns the accounts that the signing key belongs to. The caller has the room to read req.
 func (s *Service) verify(req validation.Request) ([]validation.SID, outcome) {
-	s.reading <- struct{}{}
-	defer func() { <-s.reading }()
-
 	keys, accounts := s.keys.Signers()
-	i, err := s.verifier.Verify(req, keys)
+	tried := candidates(req, keys, accounts)
+	i, err := s.verifier.Verify(req, tried)
 	switch {
 	case err == nil:
-		return accountsOf(keys[i], keys, accounts), ""
+		return accountsOf(tried[i], keys, accounts), ""
 	case errors.Is(err, validation.ErrBodyHashMissing):
 		return nil, unhashed
 	case errors.Is(err, validation.ErrBodyHashMismatch):

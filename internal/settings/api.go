@@ -26,6 +26,7 @@ type API struct {
 // Check implements Checker.
 func (a *API) Check() Problems {
 	ps := a.check(a.Key == "")
+	checkSecret(&ps, apiSecret, a.Secret)
 	fromFile(&ps, apiSecret, a.SecretFile, &a.Secret)
 	a.checkKey(&ps)
 	checkLabel(&ps, "TWILIO_EDGE", a.Edge, "dublin")

@@ -5,9 +5,24 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"unicode"
 
 	"github.com/rollcall-events/rollcall/validation"
 )
+
+// quotes are in no secret of Twilio's. Shells take them off, but "docker run --env-file" and most other readers of such files do not.
+const quotes = "\"'`"
+
+// checkSecret refuses what a slip of the hand makes of secret, with which each webhook would be
+// answered 403, and each call 401. The zero Secret has no problem.
+func checkSecret(ps *Problems, setting string, secret validation.Secret) {
+	switch value := secret.Reveal(); {
+	case strings.ContainsFunc(value, unicode.IsSpace):
+		ps.Add(setting, "has white space in it", "give the secret alone, without spaces and line ends")
+	case strings.ContainsAny(value, quotes):
+		ps.Add(setting, "has quotes in it", "give the secret without them: an env file of docker, say, keeps them as part of the value")
+	}
+}
 
 // cause is why a file could not be read, without its path, which the problem's setting already tells.
 func cause(err error) string {
@@ -32,8 +47,10 @@ func fromFile(ps *Problems, setting, path string, secret *validation.Secret) {
 	switch held := validation.NewSecret(strings.TrimSpace(string(content))); {
 	case held.IsZero():
 		ps.Add(setting+"_FILE", "names an empty file", "write the secret into it")
-	case strings.ContainsAny(held.Reveal(), " \t\r\n"):
+	case strings.ContainsFunc(held.Reveal(), unicode.IsSpace):
 		ps.Add(setting+"_FILE", "names a file that holds more than one word", "write the secret alone into it")
+	case strings.ContainsAny(held.Reveal(), quotes):
+		ps.Add(setting+"_FILE", "names a file with quotes in it", "write the secret into it without them")
 	case secret.IsZero() || *secret == held:
 		*secret = held
 	default:

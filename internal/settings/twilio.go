@@ -18,6 +18,7 @@ type Account struct {
 
 // check reads the files and says what is wrong. alone says that nothing else can stand in for the auth token.
 func (a *Account) check(alone bool) (ps Problems) {
+	checkSecret(&ps, authToken, a.AuthToken)
 	fromFile(&ps, authToken, a.AuthTokenFile, &a.AuthToken)
 	if _, err := validation.ParseSID(a.SID, "AC"); a.SID != "" && err != nil {
 		ps.Add("TWILIO_ACCOUNT_SID", "is not an account SID", "give AC and 32 hexadecimal digits, as the Twilio console shows it")

@@ -1,0 +1,61 @@
+package ingest
+
+import (
+	"time"
+
+	"github.com/rollcall-events/rollcall/events"
+	"github.com/rollcall-events/rollcall/validation"
+)
+
+// turn is what one request takes of what all share. No more are read at once, from the check of the signature to the end of parsing, than there
+// are processors: a body that is made for it takes many times its size meanwhile. One that has begun is not made to wait again.
+type turn struct {
+	large, reading room
+	began          time.Time // when it could be read
+}
+
+func (s *Service) newTurn() turn {
+	return turn{large: room{all: s.large}, reading: room{all: s.reading}}
+}
+
+func (t *turn) giveBack() {
+	t.large.giveBack()
+	t.reading.giveBack()
+}
+
+// answerTime is what is left of Twilio's patience for the ways to and from it.
+const answerTime = 500 * time.Millisecond
+
+// storeBy returns until when a webhook that came at arrived, and could be read at began, is tried to be stored. It has the store
+// timeout for that alone, so that what waited for others is not given up while the store is well, unless Twilio
+// would no longer wait for the answer.
+func (s *Service) storeBy(arrived, began time.Time) time.Time {
+	by := began.Add(s.cfg.StoreTimeout)
+	if latest := arrived.Add(max(s.cfg.StoreTimeout, twilioPatience-answerTime)); by.After(latest) {
+		return latest
+	}
+	return by
+}
+
+// overloadedBy is the outcome for req where there is no time to find out whether it is genuine. What says that it is a pre-action
+// webhook, or is of a type that we do not know, is let by: if it is, any other answer would refuse the user's own
+// action, and if it is not, its sender has learnt nothing.
+func (s *Service) overloadedBy(rt route, req validation.Request) outcome {
+	fields, _ := fieldsOf(req)
+	if rt.feed == events.FeedConversations && !s.harmless[claim(fields, "EventType")] {
+		return letBy
+	}
+	return overloaded
+}
+
+// harmlessTypes returns those whose answer decides on nothing.
+func harmlessTypes() map[string]bool {
+	types := make(map[string]bool)
+	for _, k := range events.Kinds() {
+		if !k.Pre {
+			types[k.Name] = true
+		}
+	}
+	delete(types, "") // of what is streamed only
+	return types
+}
