@@ -9,6 +9,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/rollcall-events/rollcall/internal/freeport"
 )
 
 // serve answers each connection's requests with answers, one after the other, and then closes it.
@@ -85,12 +87,8 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestNobodyThereIsNoAnswer(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	connections, err := NewConnections("http://"+freeport.Address(t), 1)
 	if err != nil {
-		t.Fatal(err)
-	}
-	connections, err := NewConnections("http://"+l.Addr().String(), 1)
-	if err := errors.Join(err, l.Close()); err != nil {
 		t.Fatal(err)
 	}
 	if got := connections.Post(t.Context(), 0, &Shot{}); got != 0 {

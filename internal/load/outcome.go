@@ -14,14 +14,14 @@ type Outcome struct {
 	Lost       int `json:"lost"`
 	Twice      int `json:"twice"`
 	OutOfOrder int `json:"out_of_order"`
-	Other      int `json:"other_faults"` // refused but stored, with an old roster, or not to be explained
+	Other      int `json:"other_faults"` // refused but stored, wrongly dead, with an old roster, or not to be explained
 }
 
 // OutcomeOf returns the figures of v.
 func OutcomeOf(v sandbox.Verdict) Outcome {
 	return Outcome{
 		Owed: v.Owed, Enriched: v.Enriched, Dead: v.Dead, Lost: v.Lost, Twice: v.Twice, OutOfOrder: v.OutOfOrder,
-		Other: v.Refused + v.Stale + v.Strange,
+		Other: v.Refused + v.WronglyDead + v.Stale + v.Strange,
 	}
 }
 

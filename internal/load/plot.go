@@ -53,7 +53,9 @@ func latencyPlot(title string, results []Result) (*plot.Plot, error) {
 	p.X.Label.Text, p.Y.Label.Text = "percentile", "latency, ms"
 	p.X.Tick.Marker = nines{}
 	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-	p.Legend.Top, p.Legend.Left = false, false // latency rises towards the right: there is room below
+	// Latency rises towards the right: there is room below. The text begins on the left, so that a wider font than was reckoned with
+	// covers nothing.
+	p.Legend.Left, p.Legend.XOffs = true, plotWidth/3
 	for i, r := range results {
 		var line plotter.XYs
 		for _, b := range r.Latency.Percentiles {

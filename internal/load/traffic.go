@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rollcall-events/rollcall/events"
 	"github.com/rollcall-events/rollcall/internal/sandbox"
 	"github.com/rollcall-events/rollcall/validation"
 )
@@ -25,10 +26,11 @@ type TrafficConfig struct {
 	Conversations int          // at least 1
 	Participants  int          // in each conversation; at least 1
 	Mix           Mix
-	Skew          float64 // the exponent of Zipf's law over the conversations, more than 1; 0 goes round them in turn
-	Bursts        bool    // some of them speak several times in a row
-	MessageBytes  int     // of a message's whole form, as near as can be; 0 leaves messages short
-	Seed          uint64  // the same seed gives the same traffic but for its idempotency tokens, which nothing else may have
+	Skew          float64         // the exponent of Zipf's law over the conversations, more than 1; 0 goes round them in turn
+	Bursts        bool            // some of them speak several times in a row
+	MayBeDead     []events.Reason // for which its events may end in DEAD, where Twilio does not know the conversations, say
+	MessageBytes  int             // of a message's whole form, as near as can be; 0 leaves messages short
+	Seed          uint64          // the same seed gives the same traffic but for its idempotency tokens, which nothing else may have
 }
 
 // Traffic makes webhooks. It is not safe for concurrent use.
@@ -115,6 +117,7 @@ func (t *Traffic) Webhook(i int) sandbox.Webhook {
 		values["Body"] += strings.Repeat("x", short)
 		w = sandbox.ConversationsWebhook(name, values)
 	}
+	w.MayBeDead = t.cfg.MayBeDead
 	return w
 }
 

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/rollcall-events/rollcall/events"
@@ -12,7 +13,7 @@ import (
 // DEAD. It is safe for concurrent use. What it promises to find is said at Verdict.
 //
 // A dead letter that was replayed is a new event, which names the first. What comes of it counts for the first one, whose own letter is gone;
-// its place in order is the new event's, for it comes after what followed the first.
+// its place in order is the new event's, for it comes after what followed the first, and it may be dead for the reasons that the first may.
 type Ledger struct {
 	mu      sync.Mutex
 	clock   uint64 // one tick for each beginning and each answer
@@ -29,12 +30,14 @@ type Ledger struct {
 // entry is one event, and all that is known of it.
 type entry struct {
 	id, key   string
-	began     uint64 // when it was first sent; clock
-	answered  uint64 // when it was first answered with 2xx; 0: never
-	uncertain bool   // some try had no answer, or one that leaves open whether it was stored
-	raw       uint64 // its place in RAW; 0: not seen there
-	enriched  int    // times in ENRICHED
-	dead      int    // times in DEAD
+	mayBeDead []events.Reason
+	began     uint64          // when it was first sent; clock
+	answered  uint64          // when it was first answered with 2xx; 0: never
+	uncertain bool            // some try had no answer, or one that leaves open whether it was stored
+	raw       uint64          // its place in RAW; 0: not seen there
+	enriched  int             // times in ENRICHED
+	dead      int             // times in DEAD
+	wrongly   []events.Reason // those of them that mayBeDead has not
 	stale     bool
 	replays   []*entry // never sent: they have no began, no answered and no replays
 }
@@ -44,8 +47,8 @@ func NewLedger() *Ledger {
 	return &Ledger{answers: map[int]int{}, entries: map[string]*entry{}, replays: map[string]*entry{}, keys: map[string][]*entry{}, out: map[events.Stage]int{}}
 }
 
-// Sending notes that w is being sent, perhaps again. What it returns must be called with the status of
-// the answer once there is one, or with 0 when it is certain that none will come.
+// Sending notes that w is being sent, perhaps again; why its events may be dead is what w said the first time. What it returns must be
+// called with the status of the answer once there is one, or with 0 when it is certain that none will come.
 func (l *Ledger) Sending(w Webhook) (answered func(status int)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -53,7 +56,7 @@ func (l *Ledger) Sending(w Webhook) (answered func(status int)) {
 	l.sent++
 	for _, id := range w.IDs {
 		if l.entries[id] == nil {
-			l.entries[id] = &entry{id: id, began: l.clock}
+			l.entries[id] = &entry{id: id, began: l.clock, mayBeDead: w.MayBeDead}
 		}
 	}
 	return func(status int) { l.answered(w, status) }
@@ -126,7 +129,9 @@ func (l *Ledger) Stored(stage events.Stage, data []byte) {
 		e.stale = e.stale || m.stale
 		l.keys[m.key] = append(l.keys[m.key], e)
 	default:
-		e.dead++
+		if e.dead++; !slices.Contains(e.mayBeDead, m.reason) {
+			e.wrongly = append(e.wrongly, m.reason)
+		}
 	}
 }
 
@@ -139,15 +144,16 @@ func (l *Ledger) entry(m message) *entry {
 	if first == nil || l.replays[m.id] != nil {
 		return l.replays[m.id]
 	}
-	e := &entry{id: m.id}
+	e := &entry{id: m.id, mayBeDead: first.mayBeDead}
 	l.replays[m.id], first.replays = e, append(first.replays, e)
 	return e
 }
 
-// message is what a message says: of which event it is, on which key, and whether its roster is older than the event.
+// message is what a message says: of which event it is, on which key, whether its roster is older than the event, and why it is dead.
 type message struct {
 	id, replayOf, key string
 	stale             bool
+	reason            events.Reason
 }
 
 func messageOf(e events.Event) message { return message{id: e.ID, replayOf: e.ReplayOf, key: e.Key()} }
@@ -164,9 +170,11 @@ func read(stage events.Stage, data []byte) (message, error) {
 		return m, err
 	default:
 		d, err := events.DecodeDead(data)
+		m := message{id: d.ID}
 		if d.Event != nil {
-			return messageOf(*d.Event), err
+			m = messageOf(*d.Event)
 		}
-		return message{id: d.ID}, err
+		m.reason = d.Reason
+		return m, err
 	}
 }

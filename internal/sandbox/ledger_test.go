@@ -25,7 +25,18 @@ func (r told) event(id string) events.Event {
 	}
 }
 
-func (r told) sent(id string, status int) { r.Sending(Webhook{IDs: []string{id}})(status) }
+func (r told) sent(id string, status int) { r.mortal(id, status) }
+
+// mortal is sent for an event that may be dead.
+func (r told) mortal(id string, status int, why ...events.Reason) {
+	r.Sending(Webhook{IDs: []string{id}, MayBeDead: why})(status)
+}
+
+const (
+	unknown = events.ReasonNotFound
+	invalid = events.ReasonInvalid
+	overdue = events.ReasonOverdue
+)
 
 func (r told) raw(ids ...string) {
 	for _, id := range ids {
@@ -50,10 +61,17 @@ func (r told) enrichedEvent(e events.Event, after time.Duration) {
 	r.store(events.StageEnriched, b, err)
 }
 
-func (r told) dead(id string) { r.deadEvent(r.event(id)) }
+// dead stores a letter: Twilio does not know what the event is about.
+func (r told) dead(id string) { r.deadEvent(r.event(id), unknown) }
 
-func (r told) deadEvent(e events.Event) {
-	b, err := events.EncodeDead(events.DeadLetter{ID: e.ID, Reason: events.ReasonNotFound, FailedAt: e.ReceivedAt, Event: &e, Feed: e.Feed, Account: e.Account})
+func (r told) deadEvent(e events.Event, why events.Reason) {
+	b, err := events.EncodeDead(events.DeadLetter{ID: e.ID, Reason: why, FailedAt: e.ReceivedAt, Event: &e, Feed: e.Feed, Account: e.Account})
+	r.store(events.StageDead, b, err)
+}
+
+// letter stores a letter that no event could be read for.
+func (r told) letter(id string, why events.Reason) {
+	b, err := events.EncodeDead(events.DeadLetter{ID: id, Reason: why, FailedAt: r.event(id).ReceivedAt, Feed: events.FeedConversations, Body: []byte("?")})
 	r.store(events.StageDead, b, err)
 }
 
@@ -81,7 +99,7 @@ func TestLedgerJudges(t *testing.T) {
 		"nothing": {func(told) {}, Verdict{}},
 		"all as it must be": {func(r told) {
 			r.sent("a", 200)
-			r.sent("b", 200)
+			r.mortal("b", 200, invalid, unknown)
 			r.sent("forged", 403)
 			r.sent("c", 200)
 			r.raw("a", "b", "c")
@@ -95,10 +113,10 @@ func TestLedgerJudges(t *testing.T) {
 		"sent again until it was answered":     {func(r told) { r.sent("a", 0); r.sent("a", 200); r.raw("a"); r.enriched("a") }, Verdict{}},
 		"an unanswered try does not excuse it": {func(r told) { r.sent("a", 0); r.sent("a", 200) }, Verdict{Lost: 1}},
 		"twice enriched":                       {func(r told) { r.sent("a", 200); r.enriched("a", "a", "a") }, Verdict{Twice: 1}},
-		"enriched and dead":                    {func(r told) { r.sent("a", 200); r.enriched("a"); r.dead("a") }, Verdict{Twice: 1}},
+		"enriched and dead":                    {func(r told) { r.mortal("a", 200, unknown); r.enriched("a"); r.dead("a") }, Verdict{Twice: 1}},
 		"a forged one enriched":                {func(r told) { r.sent("a", 403); r.enriched("a") }, Verdict{Refused: 1}},
 		"a forged one kept raw":                {func(r told) { r.sent("a", 403); r.raw("a") }, Verdict{Refused: 1}},
-		"a forged one dead":                    {func(r told) { r.sent("a", 413); r.dead("a") }, Verdict{Refused: 1}},
+		"a forged one dead":                    {func(r told) { r.mortal("a", 413, unknown); r.dead("a") }, Verdict{Refused: 1}},
 		"an old roster":                        {func(r told) { r.sent("a", 200); r.fetched("a", -time.Nanosecond) }, Verdict{Stale: 1}},
 		"never sent":                           {func(r told) { r.enriched("a") }, Verdict{Strange: 1}},
 		"no event":                             {func(r told) { r.Stored(events.StageEnriched, []byte("{")) }, Verdict{Strange: 1}},
@@ -144,7 +162,22 @@ func TestLedgerJudges(t *testing.T) {
 			r.enrichedEvent(again, time.Second)
 			r.enriched("b")
 		}, Verdict{OutOfOrder: 1}},
-		"replayed, and dead again": {func(r told) { r.sent("a", 200); r.raw("a"); r.deadEvent(r.replay("letter")) }, Verdict{}},
+		"replayed, and dead again": {func(r told) {
+			r.mortal("a", 200, unknown)
+			r.raw("a")
+			r.deadEvent(r.replay("letter"), unknown)
+		}, Verdict{}},
+		"replayed, and dead again as none may be": {func(r told) {
+			r.mortal("a", 200, unknown)
+			r.raw("a")
+			r.deadEvent(r.replay("letter"), overdue)
+		}, Verdict{WronglyDead: 1}},
+		"dead as none may be":              {func(r told) { r.sent("a", 200); r.raw("a"); r.dead("a") }, Verdict{WronglyDead: 1}},
+		"dead for another reason":          {func(r told) { r.mortal("a", 200, invalid); r.raw("a"); r.dead("a") }, Verdict{WronglyDead: 1}},
+		"dead before it was in RAW":        {func(r told) { r.mortal("a", 200, invalid); r.deadEvent(r.event("a"), invalid) }, Verdict{}},
+		"dead as it might be, enriched":    {func(r told) { r.mortal("a", 200, unknown); r.raw("a"); r.enriched("a") }, Verdict{}},
+		"not answered, and wrongly dead":   {func(r told) { r.sent("a", 0); r.dead("a") }, Verdict{WronglyDead: 1}},
+		"dead with no event in the letter": {func(r told) { r.sent("a", 200); r.letter("a", events.ReasonUnparseable) }, Verdict{WronglyDead: 1}},
 		"replayed twice, one after the other": {func(r told) {
 			r.sent("a", 200)
 			r.raw("a")
@@ -153,7 +186,7 @@ func TestLedgerJudges(t *testing.T) {
 		}, Verdict{}},
 		"replayed, and nothing came of it": {func(r told) { r.sent("a", 200); r.raw("a"); r.replay("letter") }, Verdict{Lost: 1}},
 		"replayed, and its letter still there": {func(r told) {
-			r.sent("a", 200)
+			r.mortal("a", 200, unknown)
 			r.raw("a")
 			again := r.replay("letter")
 			r.enrichedEvent(again, time.Second)

@@ -18,12 +18,13 @@ type Verdict struct {
 	Owed                int         // events of webhooks that were answered with 2xx
 	Raw, Enriched, Dead int         // messages
 
-	Lost       int // answered with 2xx and neither in ENRICHED nor in DEAD, itself or replayed
-	Twice      int // more than once in ENRICHED and DEAD together, itself or replayed
-	OutOfOrder int // in ENRICHED: see outOfOrder
-	Refused    int // in RAW, ENRICHED or DEAD though every answer was a refusal (403, say)
-	Stale      int // with a roster that was fetched before the event was received
-	Strange    int // messages that cannot be read, or are of events that were never sent
+	Lost        int // answered with 2xx and neither in ENRICHED nor in DEAD, itself or replayed
+	Twice       int // more than once in ENRICHED and DEAD together, itself or replayed
+	OutOfOrder  int // in ENRICHED: see outOfOrder
+	Refused     int // in RAW, ENRICHED or DEAD though every answer was a refusal (403, say)
+	WronglyDead int // letters in DEAD with a reason that is none of Webhook.MayBeDead
+	Stale       int // with a roster that was fetched before the event was received
+	Strange     int // messages that cannot be read, or are of events that were never sent
 
 	Problems []string // the first few of each kind, for people
 }
@@ -69,6 +70,9 @@ func (v *Verdict) judge(e *entry) {
 		v.count(&v.Twice, "event %s came out %d times enriched and %d times dead (place in RAW: %d)", e.id, enriched, dead, e.raw)
 	}
 	for _, came := range append([]*entry{e}, e.replays...) {
+		for _, reason := range came.wrongly {
+			v.count(&v.WronglyDead, "event %s is dead (%s), and had to be enriched or be dead for another reason (place in RAW: %d)", came.id, reason, came.raw)
+		}
 		if came.stale {
 			v.count(&v.Stale, "event %s has a roster older than itself", came.id)
 		}
@@ -109,15 +113,15 @@ func outOfOrder(came []*entry) (late []*entry) {
 
 // Err is nil when all came out as it must, or says what did not.
 func (v Verdict) Err() error {
-	if v.Lost+v.Twice+v.OutOfOrder+v.Refused+v.Stale+v.Strange == 0 {
+	if v.Lost+v.Twice+v.OutOfOrder+v.Refused+v.WronglyDead+v.Stale+v.Strange == 0 {
 		return nil
 	}
 	return errors.New(strings.Join(append([]string{v.faults()}, v.Problems...), "\n"))
 }
 
 func (v Verdict) faults() string {
-	return fmt.Sprintf("%d lost, %d twice, %d out of order, %d refused but stored, %d with an old roster, %d strange",
-		v.Lost, v.Twice, v.OutOfOrder, v.Refused, v.Stale, v.Strange)
+	return fmt.Sprintf("%d lost, %d twice, %d out of order, %d refused but stored, %d wrongly dead, %d with an old roster, %d strange",
+		v.Lost, v.Twice, v.OutOfOrder, v.Refused, v.WronglyDead, v.Stale, v.Strange)
 }
 
 // Table is the figures, for people. calls is how many calls the participants API was asked for.
@@ -140,6 +144,7 @@ func (v Verdict) Table(calls int) string {
 	row("twice", v.Twice)
 	row("out of order", v.OutOfOrder)
 	row("refused but stored", v.Refused)
+	row("wrongly dead", v.WronglyDead)
 	row("roster too old", v.Stale)
 	row("strange", v.Strange)
 	row("API calls", calls)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rollcall-events/rollcall/events"
 	"github.com/rollcall-events/rollcall/validation"
 )
 
@@ -27,7 +28,9 @@ func (t Talk) Message(n int, at time.Time) Webhook {
 
 // Invalid is Message without an identifier of the message: authentic, and a dead letter.
 func (t Talk) Invalid(n int, at time.Time) Webhook {
-	return ConversationsWebhook("onMessageAdded", t.message("none", n, at))
+	w := ConversationsWebhook("onMessageAdded", t.message("none", n, at))
+	w.MayBeDead = []events.Reason{events.ReasonInvalid}
+	return w
 }
 
 func (t Talk) message(sid validation.SID, n int, at time.Time) Values {

@@ -31,6 +31,8 @@ type Webhook struct {
 	Body        []byte   // nil for GET
 	Token       string   // I-Twilio-Idempotency-Token; "" sends none
 	IDs         []string // the identities of the events in it, in order
+
+	MayBeDead []events.Reason // for which its events may end in DEAD; without any they must be enriched
 }
 
 // AsGet returns a form webhook as it comes when its Method is configured as GET.
