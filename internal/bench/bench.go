@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -18,6 +19,7 @@ type Config struct {
 	Rounds   int           // of all that is measured in rounds; default 3, short 1
 	Soak     time.Duration // how long the memory of both is watched under load; default 5 min, short 5 s
 	Profiles string        // directory that keeps the profiles; "" for none
+	Only     []string      // which of Parts to measure; default all
 	Progress io.Writer     // told of each step
 }
 
@@ -37,6 +39,9 @@ type Bench struct {
 // Run measures everything. All that it starts has ended when it returns, and all that it wrote is removed, whatever happened.
 func Run(ctx context.Context, cfg Config) (report Report, err error) {
 	b := &Bench{cfg: cfg, size: full(), began: time.Now(), samples: samples{}}
+	if err := cfg.check(); err != nil {
+		return Report{}, err
+	}
 	if cfg.Short {
 		b.size = short()
 	}
@@ -63,8 +68,55 @@ func Run(ctx context.Context, cfg Config) (report Report, err error) {
 		return Report{}, err
 	}
 	b.report.Rows = b.rows()
+	if len(cfg.Only) > 0 {
+		b.report.Rows = slices.DeleteFunc(b.report.Rows, func(r Row) bool { return r.unknown })
+	}
 	b.report.Seconds = time.Since(b.began).Seconds()
 	return b.report, nil
+}
+
+// part is what can be measured alone.
+type part struct {
+	name     string
+	compared func(*Bench, context.Context, mode) error // measured in rounds, with what it is compared with
+	once     func(*Bench, context.Context) error
+}
+
+func parts() []part {
+	return []part{
+		{name: "ingest", compared: (*Bench).ingest},
+		{name: "enricher", compared: (*Bench).enrich},
+		{name: "end-to-end", compared: (*Bench).endToEnd},
+		{name: "hot-keys", once: (*Bench).hotKeys},
+		{name: "participants", once: (*Bench).participants},
+		{name: "scale", once: (*Bench).scale},
+		{name: "memory", once: (*Bench).memory},
+		{name: "watch", once: (*Bench).soak},
+		{name: "profiles", once: (*Bench).profiles},
+	}
+}
+
+// Parts are the names that Config.Only may hold.
+func Parts() (names []string) {
+	for _, p := range parts() {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// measures reports whether p is to be measured.
+func (cfg Config) measures(p part) bool {
+	return len(cfg.Only) == 0 || slices.Contains(cfg.Only, p.name)
+}
+
+// check says which of cfg.Only is no part.
+func (cfg Config) check() error {
+	for _, name := range cfg.Only {
+		if !slices.Contains(Parts(), name) {
+			return fmt.Errorf("measure only %q: there is no such part; there are %s", name, strings.Join(Parts(), ", "))
+		}
+	}
+	return nil
 }
 
 // measure takes the figures: those that are compared with one another in turn, round after round, and the others once.
@@ -72,15 +124,21 @@ func (b *Bench) measure(ctx context.Context) error {
 	for round := range b.size.rounds {
 		for _, m := range modes() {
 			b.say("round %d of %d, %s", round+1, b.size.rounds, m)
-			for _, step := range []func(context.Context, mode) error{b.ingest, b.enrich, b.endToEnd} {
-				if err := step(ctx, m); err != nil {
+			for _, p := range parts() {
+				if p.compared == nil || !b.cfg.measures(p) {
+					continue
+				}
+				if err := p.compared(b, ctx, m); err != nil {
 					return err
 				}
 			}
 		}
 	}
-	for _, step := range []func(context.Context) error{b.hotKeys, b.participants, b.scale, b.memory, b.soak, b.profiles} {
-		if err := step(ctx); err != nil {
+	for _, p := range parts() {
+		if p.once == nil || !b.cfg.measures(p) {
+			continue
+		}
+		if err := p.once(b, ctx); err != nil {
 			return err
 		}
 	}

@@ -68,7 +68,7 @@ func TestTheEnricherIsJudgedByTheLesserLimit(t *testing.T) {
 
 func TestLimitsAreLimits(t *testing.T) {
 	for figure, limit := range map[string]float64{
-		figureBurstCalls: 0.25, figureEndP50: 3, figureEndP99: 25, figureDrainMemory: 64, figureOutboxMemory: 64, figureHotCalls: 16, figureScale: 20,
+		figureBurstCalls: 0.25, figureEndP50: 3, figureEndP99: 25, figureDrainMemory: 64, figureOutboxMemory: 64, figureHotCalls: 16, figureScale: 20, figureScaleApart: 20,
 	} {
 		if row := rowOf(t, measured(map[string]float64{figure: limit}), defaultSync, figure); !*row.Met {
 			t.Errorf("%s: got %v missed, want it met", figure, limit)
@@ -157,7 +157,7 @@ func TestTheTableGoesBetweenItsMarks(t *testing.T) {
 	}
 	text := string(b)
 	for _, want := range []string{
-		"before\n" + markBegin, markEnd + "\nafter\n", "`the command`", "2026-01-02", "| ingest, webhooks/s | 12,345 |", "0.63", "missed", "| 100× | 50,000 | 200,000 | 4,321 |",
+		"before\n" + markBegin, markEnd + "\nafter\n", "`the command`", "2026-01-02", "| ingest, webhooks/s | 12,345 |", "0.63", "missed", "| 100× | 50,000 | 500 | 200,000 | 4,321 |",
 	} {
 		if strings.Count(text, want) < 1 {
 			t.Errorf("got no %q in:\n%s", want, text)

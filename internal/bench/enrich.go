@@ -69,36 +69,40 @@ func (b *Bench) rawGets(ctx context.Context) error {
 		if err := r.setLatency(ctx, step.latency); err != nil {
 			return err
 		}
-		rate, err := r.gets(ctx, b.size.calls)
+		result, err := r.gets(ctx, b.size.calls, 0)
 		if err != nil {
 			return err
 		}
 		for _, m := range modes() {
-			b.found(m, step.figure, rate)
+			b.found(m, step.figure, result.Rate)
 		}
 	}
 	return nil
 }
 
-// gets asks for the participants of n conversations, 64 at a time, and returns how many a second.
-func (r *rig) gets(ctx context.Context, n int) (float64, error) {
+// gets asks for the participants of n conversations, so many a second, or as many as 64 at a time can where rate is 0.
+func (r *rig) gets(ctx context.Context, n int, rate float64) (load.Result, error) {
 	clients, err := load.NewConnections(r.twilioURL, connections)
 	if err != nil {
-		return 0, err
+		return load.Result{}, err
 	}
 	defer clients.Close()
 	shots := make(chan *load.Shot, n)
 	login := base64.StdEncoding.EncodeToString([]byte(string(owner()) + ":" + token.Reveal()))
 	for i := range n {
-		shots <- &load.Shot{Request: fmt.Appendf(nil, "GET /v1/Conversations/%s/Participants?PageSize=100 HTTP/1.1\r\nHost: %s\r\nAuthorization: Basic %s\r\n\r\n",
+		var at time.Duration
+		if rate > 0 {
+			at = time.Duration(float64(i) / rate * float64(time.Second))
+		}
+		shots <- &load.Shot{At: at, Request: fmt.Appendf(nil, "GET /v1/Conversations/%s/Participants?PageSize=100 HTTP/1.1\r\nHost: %s\r\nAuthorization: Basic %s\r\n\r\n",
 			r.traffic.Conversation(i%r.b.size.most), r.twilioURL[len("http://"):], login)}
 	}
 	close(shots)
-	result, _ := load.Plan{Workers: connections, Shots: shots, Do: clients.Post}.Run(ctx)
+	result, _ := load.Plan{Workers: connections, Rate: rate, Shots: shots, Do: clients.Post}.Run(ctx)
 	if result.Failed > 0 {
-		return 0, fmt.Errorf("%d of %d calls had no 2xx (%v)", result.Failed, result.Done, result.Answers)
+		return result, fmt.Errorf("%d of %d calls had no 2xx (%v)", result.Failed, result.Done, result.Answers)
 	}
-	return result.Rate, ctx.Err()
+	return result, ctx.Err()
 }
 
 // rawTake measures a work queue of the same messages: they are taken and acknowledged, and nothing else.

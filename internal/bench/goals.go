@@ -118,7 +118,7 @@ func (b *Bench) endToEndRows(m mode) []Row {
 	if m == defaultSync {
 		p50, p99 = p50.atMost(3), p99.atMost(25)
 	}
-	return []Row{p50, p99, b.row(m, figureEndBurstP50), b.row(m, figureEndBurstP99)}
+	return []Row{b.row(m, figureAPIAlone), p50, p99, b.row(m, figureEndBurstP50), b.row(m, figureEndBurstP99)}
 }
 
 // mostMemory is the goal for either process, in MiB.
@@ -145,6 +145,6 @@ func (b *Bench) otherRows() []Row {
 		b.row(defaultSync, figureHotCalls).atMost(16),
 		b.row(defaultSync, figureReadStruct), b.row(defaultSync, figureReadAny), full,
 		size.judged("within it", size.Ratio <= 1),
-		b.row(defaultSync, figureScale).atMost(20),
+		b.row(defaultSync, figureScale).atMost(20), b.row(defaultSync, figureScaleApart).atMost(20),
 	}
 }

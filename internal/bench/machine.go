@@ -31,9 +31,15 @@ func (b *Bench) machine(ctx context.Context) Machine {
 	revision.Dir = b.cfg.Source
 	return Machine{
 		Date: time.Now().UTC().Format(time.DateOnly), CPU: field("/proc/cpuinfo", "model name"), Cores: runtime.NumCPU(),
-		System: runtime.GOOS + "/" + runtime.GOARCH + " " + contents("/proc/sys/kernel/osrelease"), Go: runtime.Version(),
+		System: runtime.GOOS + "/" + runtime.GOARCH + " " + kernel(contents("/proc/sys/kernel/osrelease")), Go: runtime.Version(),
 		NATS: nats, Revision: said(revision), Filesystem: filesystem(b.dir),
 	}
+}
+
+// kernel is a release without the name of its build.
+func kernel(release string) string {
+	version, _, _ := strings.Cut(release, "-")
+	return version
 }
 
 // said is what a command writes, in one line; "unknown" when it cannot be asked.

@@ -32,9 +32,9 @@ func (r Report) Markdown() string {
 		b.WriteString(row.markdown())
 	}
 	b.WriteString("\n**Cost as work grows** (a backlog that drains, processor time for each event)\n\n")
-	b.WriteString("| | conversations | events | events/s | enricher, µs | NATS, µs | API calls per event |\n|---:|---:|---:|---:|---:|---:|---:|\n")
+	b.WriteString("| | conversations | that speak at a time | events | events/s | enricher, µs | NATS, µs | API calls per event |\n|---:|---:|---:|---:|---:|---:|---:|---:|\n")
 	for _, s := range r.Scale {
-		fmt.Fprintf(&b, "| %d× | %s | %s | %s | %s | %s | %.2f |\n", s.Times, figure(float64(s.Conversations)), figure(float64(s.Events)),
+		fmt.Fprintf(&b, "| %d× | %s | %s | %s | %s | %s | %s | %.2f |\n", s.Times, figure(float64(s.Conversations)), figure(float64(s.atATime())), figure(float64(s.Events)),
 			figure(s.Rate), figure(s.Enricher), figure(s.NATS), s.Calls)
 	}
 	for _, p := range r.Profiles {

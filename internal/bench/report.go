@@ -86,8 +86,8 @@ func (r Report) Text() string {
 	}
 	b.WriteString("\ncost as work grows\n")
 	for _, s := range r.Scale {
-		fmt.Fprintf(&b, "  %4dx %7d events of %6d conversations  %8s events/s  enricher %s us, NATS %s us an event\n",
-			s.Times, s.Events, s.Conversations, figure(s.Rate), figure(s.Enricher), figure(s.NATS))
+		fmt.Fprintf(&b, "  %4dx %7d events of %6d conversations, %6d at a time  %8s events/s  enricher %s us, NATS %s us an event\n",
+			s.Times, s.Events, s.Conversations, s.atATime(), figure(s.Rate), figure(s.Enricher), figure(s.NATS))
 	}
 	for _, p := range r.Profiles {
 		fmt.Fprintf(&b, "\nwhere the processor time of %s goes\n%s\n", p.Program, p.Top)

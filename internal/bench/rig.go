@@ -20,10 +20,13 @@ import (
 )
 
 // token signs webhooks and calls the API. It is known to all: nothing here outlives the bench.
-var token = validation.NewSecret("the token of a bench on loopback")
+var token = validation.NewSecret("the-token-of-a-bench-on-loopback")
 
 // owner is the account of all that is sent.
 func owner() validation.SID { return sandbox.SID("AC", "bench") }
+
+// asyncPending is how many messages may wait for their acknowledgement at once.
+const asyncPending = 8192
 
 // rig is one pipeline of processes, with streams of its own that begin empty.
 type rig struct {
@@ -76,7 +79,7 @@ func (r *rig) connect(address string) (err error) {
 	if r.nc, err = nats.Connect("nats://"+address, nats.Name("bench"), nats.MaxReconnects(-1)); err != nil {
 		return fmt.Errorf("connect to NATS: %w", err)
 	}
-	if r.js, err = jetstream.New(r.nc, jetstream.WithPublishAsyncMaxPending(8192)); err != nil {
+	if r.js, err = jetstream.New(r.nc, jetstream.WithPublishAsyncMaxPending(asyncPending)); err != nil {
 		return fmt.Errorf("use JetStream: %w", err)
 	}
 	return nil

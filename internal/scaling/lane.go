@@ -28,7 +28,7 @@ type item struct {
 const (
 	backoffFirst  = 250 * time.Millisecond // internal/enrich's
 	backoffMost   = time.Minute            // internal/enrich's
-	maxAckPending = 4000                   // internal/broker's: what a partition hands out at once
+	maxAckPending = 2000                   // internal/broker's by default: what a partition hands out at once
 )
 
 // step does what comes next in a lane: it stores the head's event, or calls for it.

@@ -184,8 +184,10 @@ type task struct {
 
 func (t *task) Context() context.Context           { return context.Background() }
 func (t *task) Event() events.Event                { return t.event }
+func (t *task) Shed()                              {}
 func (t *task) Sequence() uint64                   { return t.seq }
 func (t *task) Head(context.Context) (bool, error) { return true, nil }
+func (t *task) Left() (left, whole time.Duration)  { return time.Minute, time.Minute }
 func (t *task) Extend() error                      { return nil }
 func (t *task) Release() error                     { return nil }
 
