@@ -8,12 +8,11 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/rollcall-events/rollcall/cmd/internal/signals"
 	"github.com/rollcall-events/rollcall/internal/bareecho"
 	"github.com/rollcall-events/rollcall/internal/bench"
 	"github.com/rollcall-events/rollcall/internal/settings"
@@ -24,6 +23,9 @@ All of it runs as processes of its own on this machine, and is built from the so
 
   bench --docs docs     everything, into docs/BENCHMARKS.md
   bench --short         the same, small: does it work?
+
+Ctrl-C stops what it has started, and removes what it has written. A second Ctrl-C does not wait for that: its files stay in the
+temporary directory, and its processes may stay where the system is not Linux.
 
 The exit code says whether everything could be measured and the ledger found nothing lost, twice or out of order. Goals that are
 missed are told, and are no failure.`
@@ -38,6 +40,7 @@ type runCmd struct {
 	Short    bool          `help:"Measure little, to show that it works."`
 	Rounds   int           `placeholder:"N" help:"Rounds of all that is measured in turn; by default 3, with --short 1."`
 	Soak     time.Duration `placeholder:"DURATION" help:"How long to watch memory under load; by default 5m, with --short 3s."`
+	Only     []string      `placeholder:"PART" help:"Measure only these, a comma between them: ${parts}."`
 	Profiles string        `placeholder:"DIR" help:"Keep the processor profiles of ingest and the enricher there."`
 	JSON     string        `name:"json" placeholder:"FILE" help:"Write the report as JSON."`
 	Docs     string        `placeholder:"DIR" help:"Write the table into BENCHMARKS.md there, and plots beside it."`
@@ -48,10 +51,7 @@ type bareEchoCmd struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if err != nil {
+	if err := run(signals.Context(), os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -61,6 +61,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var c cli
 	program := settings.Program{
 		Name: "bench", Description: description, Getenv: func(string) string { return "" }, Stdout: stdout, Stderr: stderr,
+		Vars: map[string]string{"parts": strings.Join(bench.Parts(), ", ")},
 	}
 	parsed, err := program.Parse(&c, args)
 	if errors.Is(err, settings.ErrAnswered) {
@@ -88,6 +89,9 @@ func (c *runCmd) check() error {
 	if c.Docs != "" && c.Short {
 		return errors.New("--docs is not for a --short run: its figures say nothing of speed")
 	}
+	if c.Docs != "" && len(c.Only) > 0 {
+		return errors.New("--docs is for all parts: leave --only away")
+	}
 	if c.Docs != "" {
 		if err := bench.CheckDocs(c.Docs); err != nil {
 			return err
@@ -105,7 +109,7 @@ func (c *runCmd) run(ctx context.Context, command string, stdout, stderr io.Writ
 	if err := c.check(); err != nil {
 		return err
 	}
-	report, err := bench.Run(ctx, bench.Config{Source: c.Source, Short: c.Short, Rounds: c.Rounds, Soak: c.Soak, Profiles: c.Profiles, Progress: stderr})
+	report, err := bench.Run(ctx, bench.Config{Source: c.Source, Short: c.Short, Rounds: c.Rounds, Soak: c.Soak, Only: c.Only, Profiles: c.Profiles, Progress: stderr})
 	if err != nil {
 		return err
 	}

@@ -150,6 +150,9 @@ func (c *chosen) size(ctx context.Context) (n int, err error) {
 		c.filter.Last = b.Sequence
 		n++
 	}
+	if n == 0 {
+		*c = chosen{} // a filter without a last letter would find what comes from now on
+	}
 	return n, nil
 }
 

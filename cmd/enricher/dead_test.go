@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rollcall-events/rollcall/events"
+	"github.com/rollcall-events/rollcall/internal/freeport"
 )
 
 // dead runs "dead" with args, which must end with the exit code, and returns what it prints.
@@ -170,7 +171,7 @@ func TestWrongQuestionsAboutDeadLetters(t *testing.T) {
 }
 
 func TestDeadSaysThatNATSIsNotThere(t *testing.T) {
-	w := &world{t: t, url: "nats://" + freeAddress(t)}
+	w := &world{t: t, url: "nats://" + freeport.Address(t)}
 	if out := w.dead(exitFailure, "ls"); !strings.Contains(out, "not connected") {
 		t.Errorf("got %q, want that NATS is not connected", out)
 	}
@@ -293,6 +294,32 @@ func TestWhatCannotBeReplayedIsTold(t *testing.T) {
 	}
 	if out := w.dead(exitFailure, "replay", "2"); !strings.Contains(out, "replayed or removed already") {
 		t.Errorf("got %q, want that it is gone", out)
+	}
+}
+
+// What comes while an operator is asked, or once there was found to be nothing, was not meant.
+func TestWhatWasChosenStaysChosen(t *testing.T) {
+	w := newWorld(t)
+	for n := range 2 {
+		choice := DeadChoice{DeadFilter: DeadFilter{Reason: []string{string(events.ReasonOverdue)}}}
+		letters, err := choice.choose(t.Context(), w.ingest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := letters.size(t.Context()); err != nil || got != n {
+			t.Fatalf("size: got %d, %v, want %d", got, err, n)
+		}
+		w.bury(letterOf(message(1, n), events.ReasonOverdue))
+		got := 0
+		for _, err := range letters.letters(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got++
+		}
+		if got != n {
+			t.Errorf("after another came: got %d letters, want the %d that were chosen", got, n)
+		}
 	}
 }
 

@@ -60,14 +60,27 @@ func newEnricher(ctx context.Context, s *runSettings, log *slog.Logger) (*enrich
 		return nil, err
 	}
 	reg.MustRegister(e.book.Metric())
-	client, err := participants.New(s.Client())
+	twilio := s.Client()
+	twilio.OnUnexpected = countUnexpected(reg)
+	client, err := participants.New(twilio)
 	if err != nil {
 		return nil, fmt.Errorf("set up the client of Twilio's API: %w", err)
 	}
-	if e.pipeline, err = enrich.New(s.config(s.AckWait), client, e.book, log, reg); err != nil {
+	if e.pipeline, err = enrich.New(s.config(), client, e.book, log, reg); err != nil {
 		return nil, fmt.Errorf("set up the pipeline: %w", err)
 	}
 	return e, e.open(ctx, reg)
+}
+
+// countUnexpected tells operators when Twilio's answers drift away from its pages: nothing is lost by it, and it says that
+// there is something to look at.
+func countUnexpected(reg prometheus.Registerer) func(participants.API, string) {
+	seen := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rollcall_twilio_unexpected_total",
+		Help: "Things in Twilio's answers that its pages do not document, passed on as they are.",
+	}, []string{"api", "field"})
+	reg.MustRegister(seen)
+	return func(api participants.API, field string) { seen.WithLabelValues(string(api), field).Inc() }
 }
 
 func (e *enricher) open(ctx context.Context, reg *prometheus.Registry) (err error) {

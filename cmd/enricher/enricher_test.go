@@ -14,6 +14,7 @@ import (
 
 	"github.com/rollcall-events/rollcall/events"
 	"github.com/rollcall-events/rollcall/internal/broker"
+	"github.com/rollcall-events/rollcall/internal/freeport"
 )
 
 func TestARawEventComesOutEnriched(t *testing.T) {
@@ -183,10 +184,27 @@ func TestABurstCostsFewCalls(t *testing.T) {
 	}
 }
 
+func TestWhatTwilioDoesNotDocumentIsCounted(t *testing.T) {
+	w := newWorld(t)
+	w.twilio.setAnswer(func(out http.ResponseWriter, _ *http.Request, _ int) bool {
+		out.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(out, `{"meta":{"key":"participants","next_page_url":null},"participants":[
+			{"sid":"MB00000000000000000000000000000001","conversation_sid":"CH%032x","account_sid":%q,"mood":"good"}]}`, 1, account)
+		return true
+	})
+	p := w.start()
+	w.publish(t.Context(), message(1, 1))
+	w.out.await(t, 1, 0)
+	want := `rollcall_twilio_unexpected_total{api="conversations",field="participant_field"} 1`
+	if _, figures := p.get("/metrics"); !strings.Contains(figures, want) {
+		t.Errorf("got no %s among the metrics", want)
+	}
+}
+
 func TestItWaitsForNATS(t *testing.T) {
 	w := &world{t: t, twilio: newTwilio(t), dir: t.TempDir()}
 	w.setToken(token)
-	address := freeAddress(t)
+	address := freeport.Address(t)
 	w.url = "nats://" + address
 	p := w.start()
 	await(t, "red readiness", func() bool { status, _ := p.ready(); return status == http.StatusServiceUnavailable })
@@ -200,7 +218,7 @@ func TestItWaitsForNATS(t *testing.T) {
 }
 
 func TestAnOutageOfNATSLosesNothing(t *testing.T) {
-	dir, address := t.TempDir(), freeAddress(t)
+	dir, address := t.TempDir(), freeport.Address(t)
 	serve := func() *broker.Embedded {
 		server, err := broker.StartEmbedded(t.Context(), broker.EmbeddedConfig{Dir: dir, Listen: address, Name: "test"})
 		if err != nil {
@@ -249,7 +267,7 @@ func TestWithoutProvisioningItWaitsForTheStreams(t *testing.T) {
 
 func TestStreamsOfAnotherShapeAreAnErrorAtOnce(t *testing.T) {
 	w := newWorld(t)
-	for _, args := range [][]string{{"provision"}, {"run", "--credentials-file", w.dir + "/credentials.json", "--ops-listen", freeAddress(t)}} {
+	for _, args := range [][]string{{"provision"}, {"run", "--credentials-file", w.dir + "/credentials.json", "--ops-listen", freeport.Address(t)}} {
 		out, code := w.command(append(args, "--nats-url", w.url, "--partitions=4")...)
 		if code != exitFailure || !strings.Contains(out, `partitions is "8", asked for "4"`) {
 			t.Errorf("%s: got exit code %d and %q, want 1 and what differs", args[0], code, out)
@@ -259,7 +277,7 @@ func TestStreamsOfAnotherShapeAreAnErrorAtOnce(t *testing.T) {
 
 func TestProvisionSaysWhyNoAnswerCame(t *testing.T) {
 	w := &world{t: t}
-	out, code := w.command("provision", "--nats-url", "nats://"+freeAddress(t), "--provision-wait", "200ms")
+	out, code := w.command("provision", "--nats-url", "nats://"+freeport.Address(t), "--provision-wait", "200ms")
 	if code != exitFailure || !strings.Contains(out, "the last attempt: NATS is not connected") {
 		t.Errorf("got exit code %d and %q, want a failure that says that NATS is not connected", code, out)
 	}

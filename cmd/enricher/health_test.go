@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rollcall-events/rollcall/internal/broker"
+	"github.com/rollcall-events/rollcall/internal/freeport"
 )
 
 // truthful is how soon readiness says what is so.
@@ -37,7 +38,7 @@ func (p *enricherProcess) wantReady(status int, says string) {
 func TestHealthFollowsNATS(t *testing.T) {
 	w := &world{t: t, twilio: newTwilio(t), dir: t.TempDir()}
 	w.setToken(token)
-	address, dir := freeAddress(t), t.TempDir()
+	address, dir := freeport.Address(t), t.TempDir()
 	w.url = "nats://" + address
 	p := w.start()
 	p.wantReady(http.StatusServiceUnavailable, "nats: NATS is not connected")

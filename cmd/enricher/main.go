@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/rollcall-events/rollcall/cmd/internal/heapfloor"
 	"github.com/rollcall-events/rollcall/cmd/internal/signals"
 	"github.com/rollcall-events/rollcall/internal/settings"
 )
@@ -25,6 +26,7 @@ const (
 )
 
 func main() {
+	heapfloor.Keep(os.Getenv)
 	os.Exit(run(signals.Context(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 

@@ -22,6 +22,7 @@ const description = `Takes raw events from NATS, asks Twilio who is in their con
   enricher provision         declares the streams, and exits
   enricher dead ls           lists what could not be enriched; dead --help says what can be done about it
 
+Where NATS has a user for each part, run logs in as "enricher", provision as "provisioner", dead as "operator".
 What could not be enriched is published on rollcall.dead.>, with its reason.`
 
 func program(getenv func(string) string, stdout, stderr io.Writer) settings.Program {
@@ -62,8 +63,8 @@ type Enrichment struct {
 	CallTimeout time.Duration `group:"enrichment" default:"15s" help:"How long one call to Twilio may take, all its pages."`
 	HeadTimeout time.Duration `group:"enrichment" default:"15m" help:"How long one event may hold up its conversation before it is given up as overdue. It runs only while Twilio can be asked: not while the account's credentials are refused or its calls must wait, nor while the host fails as a whole."`
 	ProbeEvery  time.Duration `group:"enrichment" default:"30s" help:"How often an account whose credentials Twilio refuses is tried again. Changed credentials are tried at once."`
-	MaxRate     float64       `group:"enrichment" default:"0" help:"Requests a second to Twilio that each account may make at most in the mean, such as 20 or 0.5; 0 for no limit. Each page of a list is one; a list that is begun is read to its end, and what follows waits longer."`
-	MaxRoster   time.Duration `name:"max-roster-age" group:"enrichment" default:"0s" help:"How long before a message, a delivery or a communication came to the enricher its roster may have been fetched. With 0s never before it came, which is what all other events always have."`
+	MaxRate     float64       `group:"enrichment" default:"0" help:"Average limit of requests a second to Twilio for each account, such as 20 or 0.5; 0: none. Each page of a list counts; a list that was begun is read to its end, and later calls wait for it."`
+	MaxRoster   time.Duration `name:"max-roster-age" group:"enrichment" default:"0s" help:"For messages, deliveries and communications: how old a roster that was already fetched may be, counted back from the event's arrival. 0s: none is used again."`
 	StopTimeout time.Duration `group:"enrichment" default:"20s" help:"How long calls under way may take when stopping. Whoever stops this process must wait longer."`
 }
 
@@ -101,13 +102,12 @@ func (e *Enrichment) Check() (ps settings.Problems) {
 	return ps
 }
 
-// config is the Pipeline's, for tasks that the server takes back after ackWait.
-func (e *Enrichment) config(ackWait time.Duration) enrich.Config {
+// config is the Pipeline's.
+func (e *Enrichment) config() enrich.Config {
 	return enrich.Config{
 		Concurrency:  e.Concurrency,
 		CallTimeout:  e.CallTimeout,
 		HeadTimeout:  e.HeadTimeout,
-		ExtendEvery:  ackWait / 3,
 		StopTimeout:  e.StopTimeout,
 		ProbeEvery:   e.ProbeEvery,
 		MaxRate:      e.MaxRate,
@@ -124,12 +124,14 @@ type Streams struct {
 	DeadAge     time.Duration `group:"streams" default:"720h" help:"How long dead letters are kept."`
 	Duplicates  time.Duration `name:"duplicate-window" group:"streams" placeholder:"DURATION" help:"How long an event's id is remembered, at most ROLLCALL_RAW_AGE and ROLLCALL_DEAD_AGE: 4h15m or the lower of these, unless given. Event Streams tries again for 4 h."`
 	AckWait     time.Duration `group:"streams" default:"30s" help:"How long after the last sign of life of an enricher its events go to another."`
+
+	MaxAckPending int `group:"streams" default:"2000" help:"Events of each part that may be under way and not done, 64 to 100000. So many of accounts whose credentials are refused stop all others; an enricher holds them in memory, some 500 bytes each."`
 }
 
 func (s *Streams) topology() broker.Topology {
 	return broker.Topology{
 		Partitions: s.Partitions, Replicas: s.Replicas, RawAge: s.RawAge, EnrichedAge: s.EnrichedAge,
-		DeadAge: s.DeadAge, Duplicates: s.Duplicates, AckWait: s.AckWait,
+		DeadAge: s.DeadAge, Duplicates: s.Duplicates, AckWait: s.AckWait, MaxAckPending: s.MaxAckPending,
 	}
 }
 
@@ -137,7 +139,7 @@ func (s *Streams) topology() broker.Topology {
 func (s *Streams) Check() (ps settings.Problems) {
 	variables := map[string]string{
 		"Partitions": "ROLLCALL_PARTITIONS", "Replicas": "ROLLCALL_REPLICAS", "RawAge": "ROLLCALL_RAW_AGE", "EnrichedAge": "ROLLCALL_ENRICHED_AGE",
-		"DeadAge": "ROLLCALL_DEAD_AGE", "Duplicates": "ROLLCALL_DUPLICATE_WINDOW", "AckWait": "ROLLCALL_ACK_WAIT",
+		"DeadAge": "ROLLCALL_DEAD_AGE", "Duplicates": "ROLLCALL_DUPLICATE_WINDOW", "AckWait": "ROLLCALL_ACK_WAIT", "MaxAckPending": "ROLLCALL_MAX_ACK_PENDING",
 	}
 	for _, err := range each(s.topology().Validate()) {
 		field, rule, _ := strings.Cut(err.Error(), ": ") // "each problem by the field's name"

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/rollcall-events/rollcall/events"
 	"github.com/rollcall-events/rollcall/internal/broker"
+	"github.com/rollcall-events/rollcall/internal/freeport"
 	"github.com/rollcall-events/rollcall/participants"
 	"github.com/rollcall-events/rollcall/validation"
 )
@@ -123,7 +123,7 @@ type enricherProcess struct {
 // start runs an enricher until the test's end or stop.
 func (w *world) start(args ...string) *enricherProcess {
 	w.t.Helper()
-	ops := freeAddress(w.t)
+	ops := freeport.Address(w.t)
 	p := &enricherProcess{t: w.t, ops: "http://" + ops, log: &syncBuffer{}}
 	env := map[string]string{
 		"NATS_URL": w.url, "ROLLCALL_OPS_LISTEN": ops, "ROLLCALL_CREDENTIALS_FILE": filepath.Join(w.dir, "credentials.json"),
@@ -145,16 +145,6 @@ func (w *world) start(args ...string) *enricherProcess {
 		}
 	})
 	return p
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (p *enricherProcess) ready() (int, string) { return p.get("/readyz") }
@@ -227,7 +217,7 @@ func listen(t *testing.T, url string) *outcomes {
 func (o *outcomes) subscribe(t *testing.T, nc *nats.Conn, subject string, take func(*nats.Msg)) {
 	t.Helper()
 	_, err := nc.Subscribe(subject, func(m *nats.Msg) {
-		if m.Header.Get("Nats-Expected-Stream") == "ROLLCALL_PROBE" { // readiness asking for its rights
+		if m.Header.Get("Nats-TTL") == "probe" { // readiness asking for its rights
 			return
 		}
 		o.mu.Lock()

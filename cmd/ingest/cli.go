@@ -14,7 +14,7 @@ import (
 
 const description = `The webhook target: verifies what Twilio sends, stores it in NATS, and only then answers.
 
-Three settings are all that must be given, as flags or in the environment:
+Three settings are enough, as flags or in the environment:
 
   export TWILIO_AUTH_TOKEN=...                            # the account's, from the Twilio console
   export ROLLCALL_PUBLIC_URL=https://hooks.example.com    # what Twilio was told, without the route
@@ -66,10 +66,10 @@ type webhooks struct {
 	Listen         string         `group:"webhooks" placeholder:"HOST:PORT" default:":8080" help:"Address for webhooks, in plain HTTP: TLS is the proxy's in front."`
 	PublicURL      []string       `group:"webhooks" placeholder:"URL" help:"Base URLs that Twilio was told, comma-separated, without the route. Signatures cover them; Host and X-Forwarded headers are never trusted."`
 	MaxBody        settings.Bytes `group:"webhooks" placeholder:"SIZE" default:"1MiB" help:"Largest body that is taken, 1KiB to 64MiB; larger ones are answered 413."`
-	BodyTimeout    time.Duration  `group:"webhooks" placeholder:"DURATION" default:"3s" help:"Time for a whole body to arrive; slower ones are answered 408. Less than the store timeout."`
-	StoreTimeout   time.Duration  `group:"webhooks" placeholder:"DURATION" default:"4s" help:"Time from a webhook's arrival until it is stored or given up. Twilio waits 5s."`
+	BodyTimeout    time.Duration  `group:"webhooks" placeholder:"DURATION" default:"3s" help:"Time for a whole body to arrive, and to be read under load; slower ones are answered 408, or 503 when the load is to blame, or the sender is Event Streams. Less than the store timeout."`
+	StoreTimeout   time.Duration  `group:"webhooks" placeholder:"DURATION" default:"4s" help:"Time to store a webhook once it can be read, or until 4.5s after its arrival if that is sooner; then it is given up. Twilio waits 5s."`
 	StopTimeout    time.Duration  `group:"webhooks" placeholder:"DURATION" default:"10s" help:"Time for webhooks under way to finish when stopping."`
-	MaxConnections int            `group:"webhooks" placeholder:"N" default:"4096" help:"Connections open at once; more wait to be accepted."`
+	MaxConnections int            `group:"webhooks" placeholder:"N" default:"1024" help:"Connections open at once; more wait to be accepted. A hostile one takes up to 0.7 MiB of memory."`
 }
 
 // Check implements settings.Checker.

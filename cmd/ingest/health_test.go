@@ -17,6 +17,7 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 
 	"github.com/rollcall-events/rollcall/internal/broker"
+	"github.com/rollcall-events/rollcall/internal/freeport"
 )
 
 // truthful is how soon readiness says what is so.
@@ -45,11 +46,9 @@ func (c *child) wantReady(t *testing.T, status int, says string) {
 // away returns a URL that NATS will have and does not have yet, with its streams on disk.
 func away(t *testing.T) (url string, start func() *broker.Embedded) {
 	t.Helper()
-	dir := t.TempDir()
-	first := server(t, "127.0.0.1:0", dir)
-	url = first.ClientURL()
-	first.Shutdown()
-	return url, func() *broker.Embedded { return server(t, strings.TrimPrefix(url, "nats://"), dir) }
+	address, dir := freeport.Address(t), t.TempDir()
+	server(t, address, dir).Shutdown()
+	return "nats://" + address, func() *broker.Embedded { return server(t, address, dir) }
 }
 
 func TestHealthFollowsNATS(t *testing.T) {

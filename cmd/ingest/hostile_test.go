@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -254,6 +255,39 @@ func TestHeaderFloodsLeaveMemoryFlat(t *testing.T) {
 			a.wantServing(t)
 		})
 	}
+}
+
+// Headers take some twenty times their size in memory, so that what is taken of them must be bounded well below
+// what is taken of a body. All are held at once here, by bodies that do not come.
+func TestManySmallHeadersLeaveMemoryFlat(t *testing.T) {
+	const many, most = 128, 128 // connections, and MiB: with 1 MiB for each, DefaultMaxConnections are 1 GiB
+	for name, tt := range map[string]struct {
+		size, status int
+	}{
+		"as many as are taken": {31 << 10, http.StatusRequestTimeout},
+		"more":                 {107 << 10, http.StatusRequestHeaderFieldsTooLarge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			flood := manyHeaders(tt.size)
+			a := attack(t)
+			a.wantFlat(t, most, func() {
+				a.wantAll(t, many, tt.status, func(w *wire) int {
+					_, _ = io.WriteString(w, head("POST "+hook, form, "eA==")+flood+length(100))
+					return w.status()
+				})
+			})
+			a.wantServing(t)
+		})
+	}
+}
+
+// manyHeaders is size bytes of header lines, each as short as may be and with a name of its own.
+func manyHeaders(size int) string {
+	var b strings.Builder
+	for i := 0; b.Len() < size; i++ {
+		b.WriteString(strconv.FormatInt(int64(i), 36) + ":\n")
+	}
+	return b.String()
 }
 
 // Bodies within the cap that take many times their size to read, should somebody read them before the signature is

@@ -18,7 +18,7 @@ import (
 )
 
 // Requests that two programs could take apart in two ways, and several in one go: each is answered by itself,
-// and what is not signed is not stored, wherever it hides.
+// the first that is refused ends the connection, and what is not signed is not stored, wherever it hides.
 func TestSmuggledRequestsAreNotStored(t *testing.T) {
 	good := head("POST "+hook, form, sign(hook, form, []byte(body)))
 	forged := head("POST "+hook, form, "Zm9yZ2Vk") + length(len(body)) + body
@@ -28,7 +28,7 @@ func TestSmuggledRequestsAreNotStored(t *testing.T) {
 		statuses []int
 		stored   int
 	}{
-		"pipelined":                  {good + length(len(body)) + body + forged + good + length(len(body)) + body, []int{200, 403, 200}, 1},
+		"pipelined":                  {good + length(len(body)) + body + forged + good + length(len(body)) + body, []int{200, 403, 0}, 1},
 		"behind the end":             {good + length(len(body)) + body + forged, []int{200, 403}, 1},
 		"in a refused body":          {head("POST "+hook, form, "Zm9yZ2Vk") + length(len(good+length(len(body))+body)) + good + length(len(body)) + body, []int{403}, 0},
 		"two lengths":                {good + "Content-Length: 5\r\n" + length(len(body)) + body, []int{400}, 0},
@@ -56,7 +56,7 @@ func TestSmuggledRequestsAreNotStored(t *testing.T) {
 			_, _ = io.WriteString(w, tt.text)
 			for i, want := range tt.statuses {
 				if got := w.status(); got != want {
-					t.Errorf("answer %d: got %d, want %d", i, got, want)
+					t.Errorf("answer %d: got %d, want %d (0 is none)", i, got, want)
 				}
 			}
 			if stored := raw(t, a.url); len(stored) != tt.stored {
@@ -204,7 +204,7 @@ func TestNoFieldBecomesASubjectUnchecked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m.Header.Get("Nats-Expected-Stream") == "ROLLCALL_PROBE" || strings.HasPrefix(m.Subject, "rollcall.queue.") {
+		if m.Header.Get("Nats-TTL") == "probe" || strings.HasPrefix(m.Subject, "rollcall.queue.") {
 			continue
 		}
 		published++

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/rollcall-events/rollcall/cmd/internal/heapfloor"
 	"github.com/rollcall-events/rollcall/cmd/internal/signals"
 	"github.com/rollcall-events/rollcall/internal/settings"
 )
@@ -26,6 +27,7 @@ const (
 var version string
 
 func main() {
+	heapfloor.Keep(os.Getenv)
 	os.Exit(run(signals.Context(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 

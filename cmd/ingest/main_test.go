@@ -42,10 +42,7 @@ func TestSignedWebhookIsStored(t *testing.T) {
 }
 
 func TestStartsWithoutNATS(t *testing.T) {
-	dir := t.TempDir()
-	first := server(t, "127.0.0.1:0", dir)
-	url := first.ClientURL()
-	first.Shutdown()
+	url, begin := away(t)
 	c := serving(t, environment("NATS_URL", url))
 	if status, why := c.ready(t); status != http.StatusServiceUnavailable || !strings.Contains(why, "nats") {
 		t.Errorf("got %d and %q from readiness without NATS, want 503 and that it is NATS", status, why)
@@ -60,7 +57,7 @@ func TestStartsWithoutNATS(t *testing.T) {
 	if status := c.post(t, token, strings.Replace(body, "Added", "Add", 1)); status != http.StatusOK {
 		t.Errorf("got %d for a pre-action webhook without NATS, want 200", status)
 	}
-	server(t, strings.TrimPrefix(url, "nats://"), dir)
+	begin()
 	wait(t, "readiness", func() bool { status, _ := c.ready(t); return status == http.StatusOK })
 	if status := c.post(t, token, body); status != http.StatusOK {
 		t.Errorf("got %d once NATS is there, want 200", status)
@@ -84,15 +81,12 @@ func TestReadinessMissesTheStreams(t *testing.T) {
 }
 
 func TestOutboxDrains(t *testing.T) {
-	dir := t.TempDir()
-	first := server(t, "127.0.0.1:0", dir)
-	url := first.ClientURL()
-	first.Shutdown()
+	url, begin := away(t)
 	c := serving(t, environment("NATS_URL", url, "ROLLCALL_OUTBOX_DIR", filepath.Join(t.TempDir(), "outbox")))
 	if status := c.post(t, token, body); status != http.StatusOK {
 		t.Errorf("got %d with an outbox and no NATS, want 200\n%s", status, c.stderr.String())
 	}
-	server(t, strings.TrimPrefix(url, "nats://"), dir)
+	begin()
 	wait(t, "what the outbox kept", func() bool { return len(raw(t, url)) == 1 })
 	if code := c.stop(t); code != 0 {
 		t.Errorf("got exit code %d, want 0\n%s", code, c.stderr.String())
@@ -149,6 +143,24 @@ func TestWrongSettingsAreReportedAtOnce(t *testing.T) {
 		if strings.HasPrefix(line, " ") {
 			t.Errorf("got a problem with no setting: %q", line)
 		}
+	}
+}
+
+// What would make every webhook a 403 is told before one comes, and without the secret.
+func TestCheckRefusesWhatWouldRefuseEveryWebhook(t *testing.T) {
+	for name, c := range map[string]struct{ setting, value, want string }{
+		"quoted token": {"TWILIO_AUTH_TOKEN", `"` + token + `"`, "TWILIO_AUTH_TOKEN has quotes in it"},
+		"route in URL": {"ROLLCALL_PUBLIC_URL", public + "/webhooks/conversations", "ROLLCALL_PUBLIC_URL (--public-url) ends in the route /webhooks/conversations"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			checked := start(t, environment(c.setting, c.value), "--check")
+			if code := checked.ended(t); code != exitUsage || !strings.Contains(checked.stderr.String(), c.want) {
+				t.Errorf("got exit code %d and %q, want 2 and %q", code, checked.stderr.String(), c.want)
+			}
+			if strings.Contains(checked.stderr.String(), token) {
+				t.Errorf("got the token in %q", checked.stderr.String())
+			}
+		})
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/rollcall-events/rollcall/events"
 	"github.com/rollcall-events/rollcall/internal/load"
 	"github.com/rollcall-events/rollcall/internal/sandbox"
 	"github.com/rollcall-events/rollcall/internal/settings"
@@ -56,8 +57,9 @@ stall of the ingest shows in every webhook that it delays.
   sandbox load --rate 0 --connections 64 --plot load.svg            as much as it takes
   sandbox load --nats-url nats://127.0.0.1:4222 --twilio http://127.0.0.1:8090 --rate 500 --duration 1m
 
-With NATS_URL it waits until all is enriched or dead, and fails when anything that was answered with 2xx was lost, came twice
-or came out of order. The exit code also says whether every webhook was answered with 2xx.`
+With NATS_URL it waits until all is enriched or dead, and fails when anything that was answered with 2xx was lost, came twice,
+came out of order, or is dead (without --twilio: for another reason than not_found). The exit code also says whether every
+webhook was answered with 2xx.`
 }
 
 func (c *loadCmd) check() (ps settings.Problems) {
@@ -91,10 +93,14 @@ func (c *loadCmd) target() load.Target {
 }
 
 func (c *loadCmd) traffic(cast sandbox.Cast) *load.Traffic {
-	return load.NewTraffic(load.TrafficConfig{
+	cfg := load.TrafficConfig{
 		Cast: cast, Conversations: c.Conversations, Participants: 2, Mix: load.RealMix, Skew: 1.1, Bursts: true,
 		MessageBytes: c.Size, Seed: c.Seed,
-	})
+	}
+	if c.Twilio == "" {
+		cfg.MayBeDead = []events.Reason{events.ReasonNotFound}
+	}
+	return load.NewTraffic(cfg)
 }
 
 func (c *loadCmd) run(ctx context.Context, p *printer, stdout io.Writer) error {

@@ -8,18 +8,16 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"syscall"
 
+	"github.com/rollcall-events/rollcall/cmd/internal/signals"
 	"github.com/rollcall-events/rollcall/internal/settings"
 )
 
 func main() {
-	// A terminal that is closed and a reader that has gone are ends like Ctrl-C: nothing stays behind.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
-	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
-	stop()
-	if err != nil {
+	// A terminal that is closed and a reader that has gone are ends like Ctrl-C: nothing stays behind. A second Ctrl-C leaves its directory.
+	ctx := signals.Context(syscall.SIGHUP, syscall.SIGPIPE)
+	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "sandbox:", err)
 		os.Exit(1)
 	}

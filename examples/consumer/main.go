@@ -1,4 +1,4 @@
-// Command consumer prints who is in the conversation of every enriched event, and takes up
+// Command consumer prints who is in the conversation of every message, and takes up
 // where it left off when it is started again.
 package main
 
