@@ -31,9 +31,12 @@ func quiet(t *testing.T, topology broker.Topology) (*rig, *crowd, *ingestProcess
 }
 
 // say sends n webhooks of one conversation, one after the other.
-func (c *crowd) say(n int) {
-	c.let(n)
-	<-c.begin([]talk{{Talk: named("broken"), events: n, known: true}})
+func (c *crowd) say(n int) { c.sayIn(talk{events: n, known: true}) }
+
+func (c *crowd) sayIn(t talk) {
+	t.Talk = named("broken")
+	c.let(t.events)
+	<-c.begin([]talk{t})
 }
 
 // unguarded is a task without the broker's own checks: it publishes as an enricher would that had none, and takes the task
@@ -98,7 +101,7 @@ func TestLedgerTellsOfAnAckBeforeThePublish(t *testing.T) {
 			r.settle(2 * time.Second)
 			e.end()
 			v := r.judge()
-			if lost := v.Lost > 0; lost != broken || v.Twice+v.OutOfOrder+v.Stale+v.Strange > 0 {
+			if lost := v.Lost > 0; lost != broken || v.Twice+v.OutOfOrder+v.WronglyDead+v.Stale+v.Strange > 0 {
 				t.Errorf("got %v, want lost events: %v", v.Err(), broken)
 			}
 		})
@@ -137,7 +140,7 @@ func TestLedgerTellsOfNoHeadCheck(t *testing.T) {
 			r.settle(3 * ackWait)
 			e.end()
 			v := r.judge()
-			if wrong := v.OutOfOrder > 0; wrong != broken || v.Lost+v.Twice+v.Stale+v.Strange > 0 {
+			if wrong := v.OutOfOrder > 0; wrong != broken || v.Lost+v.Twice+v.WronglyDead+v.Stale+v.Strange > 0 {
 				t.Errorf("got %v, want events out of order: %v", v.Err(), broken)
 			}
 		})
@@ -248,7 +251,7 @@ func TestLedgerTellsOfNoFence(t *testing.T) {
 				})
 				return t
 			})
-			crowd.say(1)
+			crowd.sayIn(talk{events: 1, known: true, leaves: c.buried})
 			// Its hold lapses: it is not extended, for only its way to NATS is cut. What it publishes goes another way.
 			must(t, "a call was answered", func() bool { return r.calls() > 0 })
 			first.cut()
@@ -263,11 +266,46 @@ func TestLedgerTellsOfNoFence(t *testing.T) {
 			sleeper.end()
 			e.end()
 			v := r.judge()
-			if twice := v.Twice > 0; twice != c.broken || v.Lost+v.OutOfOrder+v.Stale+v.Strange > 0 {
+			if twice := v.Twice > 0; twice != c.broken || v.Lost+v.OutOfOrder+v.WronglyDead+v.Stale+v.Strange > 0 {
 				t.Errorf("got %v, want an event twice: %v", v.Err(), c.broken)
 			}
 			if dead := v.Dead > 0; dead != c.buried {
 				t.Errorf("got %d dead, want some: %v", v.Dead, c.buried)
+			}
+		})
+	}
+}
+
+// hasty buries what it has just looked up.
+type hasty struct {
+	enrich.Task
+	buries bool
+}
+
+func (h hasty) Publish(ctx context.Context, e events.Enriched) error {
+	if !h.buries {
+		return h.Task.Publish(ctx, e)
+	}
+	event := h.Event()
+	return h.Bury(ctx, events.DeadLetter{
+		ID: event.ID, Reason: events.ReasonNotFound, FailedAt: time.Now(), Event: &event, Feed: event.Feed, Account: event.Account,
+	})
+}
+
+func TestLedgerTellsOfAWrongBurial(t *testing.T) {
+	for _, broken := range []bool{false, true} {
+		t.Run(fmt.Sprintf("broken=%v", broken), func(t *testing.T) {
+			r, c, _ := quiet(t, broker.Topology{Partitions: 1, AckWait: ackWait})
+			var n atomic.Int64
+			e := r.startEnricher(t, newLink(t, r.cluster.address), func(task enrich.Task) enrich.Task {
+				return hasty{task, broken && n.Add(1)%5 == 0}
+			})
+			c.say(20)
+			r.settle(2 * time.Second)
+			e.end()
+			v := r.judge()
+			if wrongly := v.WronglyDead > 0; wrongly != broken || v.Lost+v.Twice+v.OutOfOrder+v.Stale+v.Strange > 0 {
+				t.Errorf("got %v, want events that are wrongly dead: %v", v.Err(), broken)
 			}
 		})
 	}
@@ -308,7 +346,7 @@ func TestLedgerTellsOfNoOutbox(t *testing.T) {
 			e.end()
 			p.stop()
 			v := r.judge()
-			if lost := v.Lost > 0; lost != broken || v.Owed != 11 || v.Twice+v.OutOfOrder+v.Stale+v.Strange > 0 {
+			if lost := v.Lost > 0; lost != broken || v.Owed != 11 || v.Twice+v.OutOfOrder+v.WronglyDead+v.Stale+v.Strange > 0 {
 				t.Errorf("got %v of %d, want lost events of 11: %v", v.Err(), v.Owed, broken)
 			}
 		})

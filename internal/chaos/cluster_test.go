@@ -3,7 +3,6 @@ package chaos
 import (
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -11,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/rollcall-events/rollcall/internal/freeport"
 )
 
 // cluster is one or more NATS servers that can be stopped and started again, each on its own store and ports.
@@ -24,20 +25,21 @@ type cluster struct {
 
 func startCluster(tb testing.TB, n int) *cluster {
 	tb.Helper()
-	ports := freePorts(tb, 2*n)
+	peers := make([]int, n)
 	var routes []string
-	for _, port := range ports[n:] {
-		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
+	for i := range peers {
+		peers[i] = freeport.New(tb)
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", peers[i]))
 	}
 	c := &cluster{t: tb, servers: make([]*server.Server, n)}
 	for i := range n {
 		o := &server.Options{
-			ServerName: fmt.Sprintf("n%d", i), Host: "127.0.0.1", Port: ports[i],
+			ServerName: fmt.Sprintf("n%d", i), Host: "127.0.0.1", Port: freeport.New(tb),
 			JetStream: true, StoreDir: tb.TempDir(), MaxPayload: 8 << 20, NoSigs: true, NoLog: true,
 		}
 		if n > 1 {
 			// Clients must not learn of ways around the links that they are cut off by.
-			o.Cluster = server.ClusterOpts{Name: "chaos", Host: "127.0.0.1", Port: ports[n+i], NoAdvertise: true}
+			o.Cluster = server.ClusterOpts{Name: "chaos", Host: "127.0.0.1", Port: peers[i], NoAdvertise: true}
 			o.Routes = server.RoutesFromStr(strings.Join(routes, ","))
 		}
 		c.opts = append(c.opts, o)
@@ -116,17 +118,4 @@ func (c *cluster) leader(lead func(*server.Server) bool) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return max(0, slices.IndexFunc(c.servers, func(s *server.Server) bool { return s != nil && lead(s) }))
-}
-
-func freePorts(tb testing.TB, n int) (ports []int) {
-	tb.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			tb.Fatal(err)
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports
 }

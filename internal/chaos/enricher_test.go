@@ -38,7 +38,7 @@ func (r *rig) startEnricher(tb testing.TB, link *link, between seam) *enricher {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	pipeline, err := enrich.New(enrich.Config{CallTimeout: 2 * time.Second, ExtendEvery: r.ackWait / 3, StopTimeout: time.Second}, api, r.book, logger(), figures)
+	pipeline, err := enrich.New(enrich.Config{CallTimeout: 2 * time.Second, StopTimeout: time.Second}, api, r.book, logger(), figures)
 	if err != nil {
 		tb.Fatal(err)
 	}

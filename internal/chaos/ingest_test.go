@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rollcall-events/rollcall/internal/broker"
+	"github.com/rollcall-events/rollcall/internal/freeport"
 	"github.com/rollcall-events/rollcall/internal/ingest"
 )
 
@@ -34,7 +35,7 @@ func (r *rig) newIngest(t *testing.T) *ingestProcess {
 
 func (r *rig) newIngestOn(t *testing.T, link *link) *ingestProcess {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", freeport.Address(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-events/rollcall/events"
 	"github.com/rollcall-events/rollcall/internal/sandbox"
 )
 
@@ -29,6 +30,7 @@ type talk struct {
 	known    bool // to Twilio
 	uneasy   bool // with webhooks that are invalid
 	fleeting bool // removed at Twilio and made again, over and over, while its events are on their way
+	leaves   bool // removed at Twilio by the test
 }
 
 // talks shares out n events: half to 10 hot conversations, the rest to the 190 others.
@@ -124,5 +126,9 @@ func (t talk) webhook(i int) sandbox.Webhook {
 	if t.uneasy && i%7 == 3 {
 		return t.Invalid(i, time.Now())
 	}
-	return t.Message(i, time.Now())
+	w := t.Message(i, time.Now())
+	if !t.known || t.fleeting || t.leaves {
+		w.MayBeDead = []events.Reason{events.ReasonNotFound}
+	}
+	return w
 }

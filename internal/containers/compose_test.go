@@ -58,7 +58,9 @@ func TestComposeUpIsHealthyAndAnEventComesThrough(t *testing.T) {
 // settings are what a newcomer does not set.
 const settings = `TWILIO_ACCOUNT_SID TWILIO_AUTH_TOKEN TWILIO_API_KEY TWILIO_API_SECRET TWILIO_EDGE TWILIO_REGION
 	ROLLCALL_PUBLIC_URL ROLLCALL_LOG_LEVEL ROLLCALL_NATS_INGEST_PASSWORD ROLLCALL_NATS_ENRICHER_PASSWORD
-	ROLLCALL_NATS_PROVISIONER_PASSWORD ROLLCALL_NATS_OPERATOR_PASSWORD ROLLCALL_NATS_CONSUMER_PASSWORD`
+	ROLLCALL_NATS_PROVISIONER_PASSWORD ROLLCALL_NATS_OPERATOR_PASSWORD ROLLCALL_NATS_CONSUMER_PASSWORD ROLLCALL_NATS_ADMIN_PASSWORD
+	ROLLCALL_PARTITIONS ROLLCALL_REPLICAS ROLLCALL_RAW_AGE ROLLCALL_ENRICHED_AGE ROLLCALL_DEAD_AGE ROLLCALL_DUPLICATE_WINDOW ROLLCALL_ACK_WAIT ROLLCALL_MAX_ACK_PENDING
+	ROLLCALL_MAX_RATE ROLLCALL_MAX_ROSTER_AGE ROLLCALL_OUTBOX_MAX_BYTES ROLLCALL_CREDENTIALS_DIR`
 
 // compose is one project of docker-compose.yml, apart from all others on this machine.
 type compose struct {
@@ -75,7 +77,7 @@ func newCompose(t *testing.T) *compose {
 	}
 	c := &compose{
 		project: fmt.Sprintf("rollcall-test-%d", os.Getpid()),
-		env:     []string{"ROLLCALL_TAG=" + imageTag, "ROLLCALL_PORT=", "ROLLCALL_NATS_PORT="},
+		env:     []string{"ROLLCALL_TAG=" + imageTag, "ROLLCALL_PORT=", "ROLLCALL_NATS_PORT=", "ROLLCALL_NATS_MONITOR_PORT="},
 	}
 	for setting := range strings.FieldsSeq(settings) {
 		c.env = append(c.env, setting+"=") // none, whatever the environment or a file .env says

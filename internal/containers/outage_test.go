@@ -45,7 +45,7 @@ func TestNATSIsAwayForMinutes(t *testing.T) {
 	}
 	for _, part := range r.parts() {
 		r.checkRed(part, began, ending)
-		if looks := r.watches[part].between(first, time.Time{}); slices.ContainsFunc(looks, func(l look) bool { return !l.isLive() }) {
+		if looks := r.watches[part].live.between(first, time.Time{}); slices.ContainsFunc(looks, func(l look) bool { return !l.isGreen() }) {
 			t.Errorf("%s was not live all the time", part)
 		}
 	}

@@ -3,14 +3,11 @@ package containers
 import (
 	"context"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +18,7 @@ import (
 	"github.com/testcontainers/testcontainers-go/network"
 	"github.com/testcontainers/testcontainers-go/wait"
 
+	"github.com/rollcall-events/rollcall/internal/freeport"
 	"github.com/rollcall-events/rollcall/internal/sandbox"
 	"github.com/rollcall-events/rollcall/validation"
 )
@@ -35,7 +33,7 @@ const (
 )
 
 // natsUsers are the users of deploy/nats; here each one's password is its name.
-var natsUsers = []string{"INGEST", "ENRICHER", "PROVISIONER", "OPERATOR", "CONSUMER"}
+var natsUsers = []string{"INGEST", "ENRICHER", "PROVISIONER", "OPERATOR", "CONSUMER", "ADMIN"}
 
 // stack is the whole of rollcall, each part in its container, with the configuration of NATS that compose uses. The
 // parts reach each other on one network, back, and this machine reaches them through another, front: a
@@ -132,7 +130,7 @@ func (s *stack) startNATS(t *testing.T) {
 	for _, user := range natsUsers {
 		env["ROLLCALL_NATS_"+user+"_PASSWORD"] = lower(user)
 	}
-	options := append(s.options("nats", "4222/tcp", "6222/tcp", "8222/tcp"),
+	options := append(s.options(t, "nats", "4222/tcp", "6222/tcp", "8222/tcp"),
 		testcontainers.WithFiles(testcontainers.ContainerFile{
 			Reader: strings.NewReader(natsConfig(t)), ContainerFilePath: "/etc/nats/tested.conf", FileMode: 0o644,
 		}),
@@ -188,7 +186,7 @@ func (s *stack) provision(t *testing.T, common testcontainers.CustomizeRequestOp
 // otherwise, and removes it when the test ends.
 func (s *stack) run(t *testing.T, name string, ports []string, until wait.Strategy, options ...testcontainers.ContainerCustomizer) testcontainers.Container {
 	t.Helper()
-	options = append(s.options(name, ports...), options...)
+	options = append(s.options(t, name, ports...), options...)
 	options = append(options, testcontainers.WithWaitStrategyAndDeadline(startTimeout, until))
 	started, err := testcontainers.Run(t.Context(), image(name), options...)
 	if started != nil {
@@ -202,7 +200,8 @@ func (s *stack) run(t *testing.T, name string, ports []string, until wait.Strate
 
 // options are what every container has: its name on the back network, our label, no more rights than
 // compose gives it, and its ports on 127.0.0.1 alone, the same after a restart.
-func (s *stack) options(name string, ports ...string) []testcontainers.ContainerCustomizer {
+func (s *stack) options(t *testing.T, name string, ports ...string) []testcontainers.ContainerCustomizer {
+	t.Helper()
 	return []testcontainers.ContainerCustomizer{
 		network.WithNetwork(nil, s.front),
 		network.WithNetwork([]string{name}, s.back),
@@ -214,27 +213,10 @@ func (s *stack) options(name string, ports ...string) []testcontainers.Container
 			host.PortBindings = dockernetwork.PortMap{}
 			for _, port := range ports {
 				host.PortBindings[dockernetwork.MustParsePort(port)] = []dockernetwork.PortBinding{
-					{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), HostPort: strconv.Itoa(freePort())},
+					{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), HostPort: strconv.Itoa(freeport.New(t))},
 				}
 			}
 		}),
-	}
-}
-
-var given sync.Map // ports of this machine that a container has, or had
-
-// freePort is a port of this machine for one container. It is outside the range of those that the system gives to
-// connections, so that nobody takes it while the container is down.
-func freePort() int {
-	for {
-		port := 20_000 + rand.IntN(12_000)
-		if _, taken := given.LoadOrStore(port, true); taken {
-			continue
-		}
-		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			_ = l.Close()
-			return port
-		}
 	}
 }
 

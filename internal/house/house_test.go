@@ -38,19 +38,21 @@ var mayImport = map[string][]string{
 	"internal/bench":       {"events", "internal/load", "internal/sandbox", "participants", "validation"},
 	"internal/bareecho":    {},
 
-	"cmd/ingest":   {"cmd/internal/signals", "events", "internal/broker", "internal/credentials", "internal/ingest", "internal/settings", "internal/telemetry", "participants", "validation"},
-	"cmd/enricher": {"cmd/internal/signals", "events", "internal/broker", "internal/credentials", "internal/enrich", "internal/settings", "internal/telemetry", "participants", "validation"},
-	"cmd/sandbox": {"events", "internal/broker", "internal/credentials", "internal/enrich", "internal/ingest", "internal/load", "internal/sandbox", "internal/settings",
+	"cmd/ingest":   {"cmd/internal/heapfloor", "cmd/internal/signals", "events", "internal/broker", "internal/credentials", "internal/ingest", "internal/settings", "internal/telemetry", "participants", "validation"},
+	"cmd/enricher": {"cmd/internal/heapfloor", "cmd/internal/signals", "events", "internal/broker", "internal/credentials", "internal/enrich", "internal/settings", "internal/telemetry", "participants", "validation"},
+	"cmd/sandbox": {"cmd/internal/signals", "events", "internal/broker", "internal/credentials", "internal/enrich", "internal/ingest", "internal/load", "internal/sandbox", "internal/settings",
 		"internal/telemetry", "participants", "validation"},
-	"cmd/bench":       {"internal/bareecho", "internal/bench", "internal/settings"},
+	"cmd/bench":       {"cmd/internal/signals", "internal/bareecho", "internal/bench", "internal/settings"},
 	"cmd/healthcheck": {},
 
-	"cmd/internal/signals": {},
+	"cmd/internal/heapfloor": {},
+	"cmd/internal/signals":   {},
 
 	"examples/consumer": {"events"}, // what a consumer can: the public packages
 
 	"internal/chaos":      {}, // tests alone
 	"internal/containers": {}, // tests alone
+	"internal/freeport":   {}, // for tests alone
 	"internal/house":      {}, // tests alone
 	"internal/readme":     {}, // tests alone
 }
@@ -63,7 +65,7 @@ var onlyIn = map[string][]string{
 	"github.com/testcontainers":                                       {},
 	"github.com/Shopify/toxiproxy":                                    {},
 	"github.com/rs/zerolog":                                           {},
-	"testing":                                                         {},
+	"testing":                                                         {"internal/freeport"}, // which has no place in production code's imports
 }
 
 // streamName matches what only internal/broker may say, and an example, which is a consumer outside the house.

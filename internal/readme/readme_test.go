@@ -41,6 +41,16 @@ func TestGoConsumerIsTheExample(t *testing.T) {
 	}
 }
 
+func TestEventIsOneOfOurs(t *testing.T) {
+	e, err := events.DecodeEnriched([]byte(block(t, "<!-- event -->")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(e.Roster.Participants) == 0 {
+		t.Error("got an event without participants")
+	}
+}
+
 func TestGoConsumerPrintsWhoIsThere(t *testing.T) {
 	n := startNATS(t)
 	consumer := build(t, ".", "consumer", "./examples/consumer")
