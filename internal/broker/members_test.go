@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -23,13 +24,14 @@ func least(n ...int) bool { return slices.Min(n) > 0 }
 
 // team is several processes that take tasks.
 type team struct {
+	server  *Embedded
 	conns   []*Conn
 	workers []*worker
 }
 
 func newTeam(t *testing.T, s *Embedded, n int) *team {
 	t.Helper()
-	tm := &team{}
+	tm := &team{server: s}
 	for i := range n {
 		c := dial(t, s, name(i))
 		tm.conns = append(tm.conns, c)
@@ -62,10 +64,23 @@ func (tm *team) total(t *testing.T, n int) (each []int) {
 	return each
 }
 
-// lose ends the i-th: nothing more leaves it, not even that it goes.
-func (tm *team) lose(i int) {
+// lose ends the i-th: nothing more leaves it, not even that it goes. It returns when the server knows: what that sends
+// until then is held by nobody for AckWait.
+func (tm *team) lose(t *testing.T, i int) {
+	t.Helper()
+	id, err := tm.conns[i].nc.GetClientID()
+	if err != nil {
+		t.Fatal(err)
+	}
 	tm.conns[i].nc.Close()
 	tm.workers[i].stop()
+	eventually(t, "the server knows that one is lost", func() bool {
+		subs, err := tm.server.server.Subsz(&server.SubszOptions{Subscriptions: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return !slices.ContainsFunc(subs.Subs, func(s server.SubDetail) bool { return s.Cid == id })
+	})
 	tm.conns, tm.workers = slices.Delete(tm.conns, i, i+1), slices.Delete(tm.workers, i, i+1)
 }
 
@@ -161,11 +176,11 @@ func TestPartitionsOfOneWhoIsKilledAreTakenBeforeItIsMissed(t *testing.T) {
 	s, c := provisioned(t, Topology{Partitions: 4, AckWait: time.Hour})
 	slowBeats(t, c)
 	tm := newTeam(t, s, 3)
-	held := tm.loseOneThatHolds(t)
+	held, published := tm.loseOneThatHolds(t)
 	for k := range 40 {
 		publish(t, c, event(key(100+k), 1))
 	}
-	tm.total(t, 80-held)
+	tm.total(t, published-held+40)
 	if got := known(tm.conns[0]); got != 3 {
 		t.Errorf("got %d members known, want the one that was killed still among 3", got)
 	}
@@ -175,26 +190,43 @@ func TestPartitionsOfOneWhoIsKilledAreTakenBeforeItIsMissed(t *testing.T) {
 func TestWhatOneWhoIsKilledHeldComesAgain(t *testing.T) {
 	s, _ := provisioned(t, Topology{Partitions: 4, AckWait: 5 * time.Second})
 	tm := newTeam(t, s, 3)
-	tm.loseOneThatHolds(t)
+	_, published := tm.loseOneThatHolds(t)
 	tm.settle(t)
 	if got := owned(tm.conns[0]) + owned(tm.conns[1]); got != 4 {
 		t.Errorf("the others own %d partitions, want all 4", got)
 	}
-	tm.total(t, 40)
+	got := map[string]bool{} // what the others hold comes again too
+	eventually(t, "all events have come to the others", func() bool {
+		for _, w := range tm.workers {
+			for len(w.tasks) > 0 {
+				got[(<-w.tasks).Event().ID] = true
+			}
+		}
+		return len(got) == published
+	})
 }
 
-// loseOneThatHolds publishes 40 events, waits until each has some, and ends one that holds as many as it returns.
-func (tm *team) loseOneThatHolds(t *testing.T) (held int) {
+// loseOneThatHolds ends one of the processes when each has some events, and returns how many it had, and all.
+func (tm *team) loseOneThatHolds(t *testing.T) (held, published int) {
 	t.Helper()
-	for k := range 40 {
-		publish(t, tm.conns[0], event(key(k), 1))
-	}
-	if each := tm.total(t, 40); !least(each...) {
-		t.Fatalf("got %v tasks, want some for each", each)
-	}
+	published = tm.shared(t)
 	held = len(tm.workers[0].tasks)
-	tm.lose(0)
-	return held
+	tm.lose(t, 0)
+	return held, published
+}
+
+// shared publishes events until each process has some, and all have come: who knows the others need not have asked the server
+// for its own yet. It returns how many they are.
+func (tm *team) shared(t *testing.T) (published int) {
+	t.Helper()
+	eventually(t, "each has some", func() bool {
+		for k := range 40 {
+			publish(t, tm.conns[0], event(key(k), published))
+		}
+		published += 40
+		return least(tm.total(t, published)...)
+	})
+	return published
 }
 
 // Two processes that each think they own all share the tasks, and each event is done once and in order.
@@ -263,11 +295,9 @@ func TestTheBucketGoesAndIsMadeAnew(t *testing.T) {
 	}
 	const told = `level=WARN msg="NATS does not answer as it should, trying again" client=logged operation="find the other enrichers"`
 	eventually(t, "it is told", func() bool { return strings.Contains(logged.String(), told) })
-	for k := range 40 {
-		publish(t, c, event(key(k), 1))
-	}
-	if each := tm.total(t, 40); !least(each...) || owned(conn) != 2 {
-		t.Errorf("without the bucket: got %v tasks, %d partitions, want some for each, and 2", each, owned(conn))
+	tm.shared(t)
+	if got := owned(conn); got != 2 {
+		t.Errorf("without the bucket: got %d partitions, want 2", got)
 	}
 	if err := c.Provision(t.Context(), topology); err != nil {
 		t.Fatal(err)
