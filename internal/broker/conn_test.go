@@ -236,7 +236,7 @@ func TestNothingIsSkippedWhenTheNotesAreLost(t *testing.T) {
 
 // What is on disk at any moment is enough: a copy of a running server's store stands for a crash.
 func TestNothingIsLostWhenTheServerCrashes(t *testing.T) {
-	dir, crashed := t.TempDir(), t.TempDir()
+	dir := t.TempDir()
 	s := serve(t, EmbeddedConfig{Dir: dir, SyncAlways: true})
 	c := dial(t, s, "before")
 	if err := c.Provision(t.Context(), Topology{Partitions: 2, AckWait: time.Second}); err != nil {
@@ -250,11 +250,7 @@ func TestNothingIsLostWhenTheServerCrashes(t *testing.T) {
 		}
 	}
 	w.stop()
-	if err := os.CopyFS(crashed, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
-	}
-
-	c = dial(t, serve(t, EmbeddedConfig{Dir: crashed, SyncAlways: true}), "after")
+	c = dial(t, serve(t, EmbeddedConfig{Dir: crashed(t, dir), SyncAlways: true}), "after")
 	w = work(t, c)
 	eventually(t, "every event is enriched", func() bool {
 		for done := false; !done; {

@@ -3,7 +3,10 @@ package broker
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -162,6 +165,21 @@ func eventually(tb testing.TB, what string, ok func() bool) {
 			tb.Fatalf("%s: it did not come about in time", what)
 		}
 	}
+}
+
+// crashed returns a copy of a running server's store, as a crash would leave it. A copy during which the server renamed a file
+// is of no one moment, and another is made.
+func crashed(tb testing.TB, store string) (dir string) {
+	tb.Helper()
+	eventually(tb, "the store is copied", func() bool {
+		dir = tb.TempDir()
+		err := os.CopyFS(dir, os.DirFS(store))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			tb.Fatal(err)
+		}
+		return err == nil
+	})
+	return dir
 }
 
 // ids returns the Nats-Msg-Id of every message on subject in a stream, in order.

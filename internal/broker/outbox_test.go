@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -185,12 +184,10 @@ func TestOutboxWaitsForNATSOnlyOnce(t *testing.T) {
 // A copy of the directory in use stands for a process that was killed.
 func TestOutboxSurvivesAKill(t *testing.T) {
 	n := natsAway(t)
-	dir, killed := t.TempDir(), t.TempDir()
+	dir := t.TempDir()
 	o := openOutbox(t, n.conn, dir)
 	put(t, o, event(key(1), 1), event(key(1), 2))
-	if err := os.CopyFS(killed, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
-	}
+	killed := crashed(t, dir)
 	o.Close()
 	o.Close()
 
