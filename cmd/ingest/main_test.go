@@ -51,7 +51,7 @@ func TestStartsWithoutNATS(t *testing.T) {
 	if status := c.post(t, token, body); status != http.StatusServiceUnavailable {
 		t.Errorf("got %d for a post-action webhook without NATS, want 503", status)
 	}
-	if took := time.Since(began); took > ingest.DefaultStoreTimeout/2 {
+	if took := time.Since(began); took >= ingest.DefaultStoreTimeout {
 		t.Errorf("got the answer after %v, want it at once: there is nothing to wait for", took)
 	}
 	if status := c.post(t, token, strings.Replace(body, "Added", "Add", 1)); status != http.StatusOK {
