@@ -45,10 +45,11 @@ type Conn struct {
 	strangers   *outage                            // in which the other enrichers cannot be known
 	payload     atomic.Int64                       // what maxPayload returns; 0 until it is known
 
-	mu      sync.Mutex
-	streams map[string]jetstream.Stream // handles, not state
-	problem string                      // that NATS reported last
-	again   chan struct{}               // closed when the connection is made, or made again
+	mu        sync.Mutex
+	streams   map[string]jetstream.Stream // handles, not state
+	consumers map[int]*consumer           // of QUEUE's partitions: each the last that is known of
+	problem   string                      // that NATS reported last
+	again     chan struct{}               // closed when the connection is made, or made again
 }
 
 // Connect returns a Conn that connects in the background if NATS is not there yet
@@ -81,6 +82,7 @@ func connect(ctx context.Context, cfg Config, more ...nats.Option) (*Conn, error
 		decode:      events.DecodeRaw,
 		member:      rand.Text(),
 		streams:     make(map[string]jetstream.Stream),
+		consumers:   make(map[int]*consumer),
 		again:       make(chan struct{}),
 	}
 	if c.log == nil {

@@ -13,8 +13,9 @@ import (
 // acknowledged and is to be forgotten. It has a method Done() bool that returns true.
 var ErrDone error = doneError("the event is done already")
 
-// ErrLapsed says that the task was not extended in time, so that another process may have it: it is
-// to be forgotten, and the server delivers it again. It too has a method Done() bool that returns true.
+// ErrLapsed says that the task was not extended in time, so that another process may have it, or that the consumer that it
+// came from was deleted: it is to be forgotten, and what is not done of it is delivered again. It too has a method Done() bool
+// that returns true.
 var ErrLapsed error = doneError("the hold on the task has lapsed")
 
 // ErrEarly says that the server delivered the task before the leader of QUEUE had stored it: it is to be forgotten, and is

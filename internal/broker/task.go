@@ -33,17 +33,6 @@ type Task struct {
 	head    bool         // Head has said yes, and nothing has failed since
 }
 
-// consumer is what all tasks that were pulled from one have in common.
-type consumer struct {
-	conn    *Conn
-	made    int64 // when it was, in nanoseconds since 1970: in a QUEUE that is made anew it is another
-	ackWait time.Duration
-}
-
-func (c *Conn) taskSource(info *jetstream.ConsumerInfo) *consumer {
-	return &consumer{conn: c, made: info.Created.UnixNano(), ackWait: info.Config.AckWait}
-}
-
 // content is what a task is about.
 type content struct {
 	event events.Event
@@ -66,7 +55,7 @@ func (from *consumer) newTask(msg jetstream.Msg) (*Task, error) {
 		return nil, err
 	}
 	t := &Task{
-		consumer: from, msg: newDelivery(from.conn.nc, msg.Reply()), content: content,
+		consumer: from, msg: newDelivery(replies{from}, msg.Reply()), content: content,
 		lane: subject, queue: meta.Sequence.Stream, origin: o,
 	}
 	t.hold()
@@ -175,7 +164,11 @@ func (t *Task) traced(ctx context.Context) context.Context {
 
 // Left returns for how long the task is ours without Extend, less than 0 when it is not any more, and for how long from then with one.
 func (t *Task) Left() (left, whole time.Duration) {
-	return time.Duration(t.held.Load()) - t.conn.now().Sub(t.conn.made), t.ackWait
+	left, whole = time.Duration(t.held.Load())-t.conn.now().Sub(t.conn.made), time.Duration(t.ackWait.Load())
+	if t.gone.Load() {
+		left = min(left, -1)
+	}
+	return left, whole
 }
 
 // Extend keeps the task ours for another AckWait. It is ErrLapsed when it comes too late: then the task is to be forgotten.
@@ -212,13 +205,13 @@ func (t *Task) Release() error {
 }
 
 func (t *Task) hold() {
-	t.held.Store(int64(t.conn.now().Add(t.ackWait).Sub(t.conn.made)))
+	t.held.Store(int64(t.conn.now().Sub(t.conn.made)) + t.ackWait.Load())
 }
 
-// lapsed is ErrLapsed when the server may have given the task to another process: a process that was
-// frozen finds out here, before it does something twice.
+// lapsed is ErrLapsed when the server may have given the task to another process (a process that was
+// frozen finds out here, before it does something twice), or when the task's consumer is gone.
 func (t *Task) lapsed() error {
-	if int64(t.conn.now().Sub(t.conn.made)) < t.held.Load() {
+	if left, _ := t.Left(); left > 0 {
 		return nil
 	}
 	t.conn.metrics.tasks.WithLabelValues("lapsed").Inc()

@@ -139,7 +139,7 @@ func (c *Conn) workPartition(ctx context.Context, p int, ranks *ranks, handle fu
 // pull takes from one consumer for as long as that goes well and ctx is not done.
 func (c *Conn) pull(ctx context.Context, p, rank int, handle func(*Task), wait *backoff, watch *watchdog) error {
 	connection, _ := c.connection()
-	cons, err := c.consumer(ctx, p)
+	cons, from, err := c.lookUp(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -148,11 +148,11 @@ func (c *Conn) pull(ctx context.Context, p, rank int, handle func(*Task), wait *
 		return fmt.Errorf("pull from consumer %s: %w", consumerName(p), err)
 	}
 	defer giveBack(it)
-	from := c.taskSource(cons.CachedInfo())
 	watch.cons, watch.owner = cons, rank == 0
 	for {
 		msg, err := watch.next(ctx, it)
 		if err != nil {
+			c.noteGone(p, err)
 			return fmt.Errorf("pull from consumer %s: %w", consumerName(p), err)
 		}
 		if number, _ := c.connection(); number != connection {
@@ -174,25 +174,11 @@ func (c *Conn) pull(ctx context.Context, p, rank int, handle func(*Task), wait *
 	}
 }
 
-func (c *Conn) consumer(ctx context.Context, p int) (cons jetstream.Consumer, err error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	name := consumerName(p)
-	err = c.denials.do(ctx, publishing("$JS.API.CONSUMER.INFO."+queueStream+"."+name), func(ctx context.Context) error {
-		cons, err = c.js.Consumer(ctx, queueStream, name)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("look up consumer %s: %w", name, err)
-	}
-	return cons, nil
-}
-
 // isStill looks up a consumer again after there was no connection for a while, in which QUEUE may have been made anew: a pull goes on
 // with the new consumer of the name.
 func (c *Conn) isStill(ctx context.Context, p int, from *consumer) error {
-	cons, err := c.consumer(ctx, p)
-	if err == nil && cons.CachedInfo().Created.UnixNano() != from.made {
+	_, now, err := c.lookUp(ctx, p)
+	if err == nil && now != from {
 		return fmt.Errorf("pull from consumer %s: it was made anew: %w", consumerName(p), jetstream.ErrConsumerDeleted)
 	}
 	return err
