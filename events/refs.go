@@ -3,6 +3,7 @@ package events
 import (
 	"cmp"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -10,37 +11,45 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// reference is one SID of Refs: its json name, Twilio's names for it, and what it may begin with, nil for
-// anything: the same as its tag says.
+// reference is one SID of Refs: its json name, and the names that Twilio's payloads have for it.
 type reference struct {
 	name string
 	wire []string
-
-	prefixes prefixes
 }
 
-type prefixes []validation.Prefix
-
-// references are the SIDs of v1, Flex and Event Streams payloads, in the order of Refs.
+// references are the SIDs of v1, Flex and Event Streams payloads. They are the first fields of Refs, in the same order.
 var references = [...]reference{
-	{"conversation_sid", []string{"ConversationSid"}, prefixes{"CH"}},
-	{"participant_sid", []string{"ParticipantSid"}, prefixes{"MB", "UT"}},
-	{"message_sid", []string{"MessageSid"}, prefixes{"IM"}},
-	{"user_sid", []string{"UserSid"}, prefixes{"US"}},
-	{"role_sid", []string{"RoleSid"}, prefixes{"RL"}},
-	{"chat_service_sid", []string{"ChatServiceSid"}, prefixes{"IS"}},
-	{"messaging_service_sid", []string{"MessagingServiceSid"}, prefixes{"MG"}},
-	{"delivery_receipt_sid", []string{"DeliveryReceiptSid"}, prefixes{"DY"}},
-	{"channel_message_sid", []string{"ChannelMessageSid"}, nil},
-	{"interaction_sid", []string{"InteractionSid"}, prefixes{"KD"}},
-	{"channel_sid", []string{"ChannelSid"}, prefixes{"UO"}},
-	// The first is documented, the second seen.
-	{"instance_sid", []string{"InstanceSid", "FlexInstanceSid"}, prefixes{"GO"}},
-	{"task_sid", []string{"TaskSid"}, prefixes{"WT"}},
-	{"media_channel_sid", []string{"MediaChannelSid"}, nil},
+	{"conversation_sid", []string{"ConversationSid"}},
+	{"participant_sid", []string{"ParticipantSid"}},
+	{"message_sid", []string{"MessageSid"}},
+	{"user_sid", []string{"UserSid"}},
+	{"role_sid", []string{"RoleSid"}},
+	{"chat_service_sid", []string{"ChatServiceSid"}},
+	{"messaging_service_sid", []string{"MessagingServiceSid"}},
+	{"delivery_receipt_sid", []string{"DeliveryReceiptSid"}},
+	{"channel_message_sid", []string{"ChannelMessageSid"}},
+	{"interaction_sid", []string{"InteractionSid"}},
+	{"channel_sid", []string{"ChannelSid"}},
+	{"instance_sid", []string{"InstanceSid", "FlexInstanceSid"}}, // the second is undocumented, but has been seen
+	{"task_sid", []string{"TaskSid"}},
+	{"media_channel_sid", []string{"MediaChannelSid"}},
 }
 
-// sids are where r has each of references.
+// sidPrefixes are the prefixes that each of references may have, as its tag in Refs says; nil for any.
+var sidPrefixes = taggedPrefixes()
+
+func taggedPrefixes() (all [len(references)][]validation.Prefix) {
+	refs := reflect.TypeFor[Refs]()
+	for i := range references {
+		_, prefixes, _ := strings.Cut(refs.Field(i).Tag.Get("validate"), "sid=")
+		for prefix := range strings.FieldsSeq(prefixes) {
+			all[i] = append(all[i], validation.Prefix(prefix))
+		}
+	}
+	return all
+}
+
+// sids returns where r holds each of references.
 func (r *Refs) sids() [len(references)]*validation.SID {
 	return [...]*validation.SID{
 		&r.ConversationSID, &r.ParticipantSID, &r.MessageSID, &r.UserSID, &r.RoleSID, &r.ChatServiceSID, &r.MessagingServiceSID,
@@ -48,8 +57,8 @@ func (r *Refs) sids() [len(references)]*validation.SID {
 	}
 }
 
-// refs returns the identifiers of m that are well formed, and what is wrong with the others, by json
-// name. Of an unknown type nothing is demanded: what it calls by a name that we know may be something else.
+// refs returns the well-formed identifiers of m, and what is wrong with the others, by json name. An unknown type
+// has no problems: it may use a name that we know for something else.
 func (m message) refs() (Refs, validation.Problems) {
 	var r Refs
 	var problems validation.Problems
@@ -68,7 +77,7 @@ func (m message) refs() (Refs, validation.Problems) {
 	return r, append(problems, r.missing(m.kind, problems)...)
 }
 
-// readSIDs takes the SIDs of a v1, Flex or Event Streams payload as they are.
+// readSIDs reads the SIDs of a v1, Flex or Event Streams payload, without checking their format.
 func (r *Refs) readSIDs(from fields) validation.Problems {
 	var problems validation.Problems
 	sids := r.sids()
@@ -82,7 +91,8 @@ func (r *Refs) readSIDs(from fields) validation.Problems {
 	return problems
 }
 
-// readV2 takes the identifiers of a v2 resource as they are. Its own id is what the event is about.
+// readV2 reads the identifiers of a v2 resource, without checking their format. The resource's own id identifies
+// what the event is about.
 func (r *Refs) readV2(resource string, from fields) {
 	id, conversation := v2ID(from, "id"), v2ID(from, "conversationId")
 	r.ConversationID = conversation
@@ -107,27 +117,28 @@ func v2ID(from fields, name string) validation.V2ID {
 	return validation.V2ID(id)
 }
 
-// addParticipant adds id once. An address that Twilio has no participant for yet has none.
+// addParticipant adds id, once. An author or recipient that is no participant yet has no id.
 func (r *Refs) addParticipant(id validation.V2ID) {
 	if id != "" && !slices.Contains(r.ParticipantIDs, id) {
 		r.ParticipantIDs = append(r.ParticipantIDs, id)
 	}
 }
 
-// malformed returns the identifiers that are there and break their format.
+// malformed returns the identifiers that are present and break their format.
 func (r *Refs) malformed() validation.Problems {
 	if r.wellFormed() {
 		return nil
 	}
-	problems, _ := errors.AsType[validation.Problems](validation.Struct(*r)) // a copy: r itself need not leave the stack
+	problems, _ := errors.AsType[validation.Problems](validation.Struct(*r)) // a copy, so that r itself stays on the stack
 	return problems
 }
 
-// wellFormed reports whether every identifier keeps to its tag. Each event is checked several times on its way and
-// next to none fails: what the tags say by reflection, field by field, is needed only to say what is wrong.
+// wellFormed reports whether validation.Struct would find nothing wrong with r. The tags of Refs own the rules; this is
+// their fast path, without reflection: every event is checked several times on its way, and hardly any fails.
+// TestIdentifiersAreWhatTheirTagsSay holds the two together.
 func (r *Refs) wellFormed() bool {
 	for i, sid := range r.sids() {
-		if *sid != "" && !validation.IsSID(string(*sid), references[i].prefixes...) {
+		if *sid != "" && !validation.IsSID(string(*sid), sidPrefixes[i]...) {
 			return false
 		}
 	}
@@ -141,7 +152,7 @@ func isV2ID(id validation.V2ID) bool {
 	return err == nil
 }
 
-// missing returns what k requires, is not there, and is not among the problems already.
+// missing returns what k requires and r lacks, except for what problems name already.
 func (r *Refs) missing(k Kind, problems validation.Problems) validation.Problems {
 	var missing validation.Problems
 	for _, name := range k.Requires {

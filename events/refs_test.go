@@ -11,8 +11,8 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// The tags of Refs say what each identifier may be. Every field of it is given an identifier of every kind and none: an
-// event is refused for exactly what the tags say.
+// The tags of Refs say what each identifier may be, and events are checked without them where nothing is wrong. Every field
+// in turn is given an identifier of every kind, and malformed ones: an event is refused for exactly what the tags say.
 func TestIdentifiersAreWhatTheirTagsSay(t *testing.T) {
 	values := []string{"", "x", "CH*", "a b", conv, conv + ".>", strings.Repeat("a", 129)}
 	for _, prefix := range append(validation.Prefixes(), "ZZ", "ch") {
