@@ -19,8 +19,8 @@ func (p *problems) unless(ok bool, field, rule string) {
 	}
 }
 
-// problems returns why e cannot be believed. What tells objects is isObject, or beginsObject where its JSON is read or written
-// and so checked anyway.
+// problems returns what is wrong with e. object tells whether raw JSON is an object: isObject or, where the JSON is read
+// or written and so checked anyway, beginsObject.
 func (e Event) problems(object func(json.RawMessage) bool) validation.Problems {
 	kind := e.row()
 	p := e.form(object)
@@ -31,7 +31,7 @@ func (e Event) problems(object func(json.RawMessage) bool) validation.Problems {
 	return append(validation.Problems(p), e.Refs.missing(kind, malformed)...)
 }
 
-// form returns what is wrong with e whatever its kind requires.
+// form returns what is wrong with e, apart from what its kind requires.
 func (e Event) form(object func(json.RawMessage) bool) problems {
 	var p problems
 	p.unless(isID(e.ID), "id", "id")
@@ -63,7 +63,7 @@ func isObject(raw json.RawMessage) bool {
 	return beginsObject(raw) && jsontext.Value(raw).IsValid(tolerant...)
 }
 
-// problems returns why r is no roster.
+// problems returns what is wrong with r.
 func (r Roster) problems() validation.Problems {
 	var p problems
 	p.unless(slices.Contains(rosterStatuses(), r.Status), "roster.status", "oneof=resolved gone not_needed")
@@ -79,7 +79,7 @@ func lookups() []Lookup {
 	return []Lookup{LookupNone, LookupConversation, LookupChannel, LookupParticipants, LookupV2}
 }
 
-// problems returns why d is no dead letter.
+// problems returns what is wrong with d.
 func (d DeadLetter) problems(object func(json.RawMessage) bool) validation.Problems {
 	var p problems
 	p.unless(isID(d.ID), "id", "id")
@@ -95,7 +95,7 @@ func (d DeadLetter) problems(object func(json.RawMessage) bool) validation.Probl
 	return validation.Problems(p)
 }
 
-// identified is d with an ID.
+// identified returns d with an ID.
 func (d DeadLetter) identified() DeadLetter {
 	switch {
 	case d.ID != "":

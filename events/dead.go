@@ -9,24 +9,24 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// Reason is why an event could not be done: a closed list, shared by errors,
+// Reason is why an event could not be enriched: a closed list, shared by errors,
 // metric labels, logs and dead letters.
 type Reason string
 
 // The reasons.
 const (
-	ReasonUnparseable    Reason = "unparseable"     // authentic, but no event could be read from it
-	ReasonInvalid        Reason = "invalid"         // an identifier or a required field is missing or malformed
-	ReasonForeignAccount Reason = "foreign_account" // it speaks for an account whose key did not sign it
-	ReasonNotFound       Reason = "not_found"       // Twilio does not know what the event is about, and the event is no removal
+	ReasonUnparseable    Reason = "unparseable"     // the signature is right, but no event can be read from the body
+	ReasonInvalid        Reason = "invalid"         // an identifier or another required field is missing or malformed
+	ReasonForeignAccount Reason = "foreign_account" // it names an account whose key did not sign it
+	ReasonNotFound       Reason = "not_found"       // Twilio answered 404 for what the event is about, and the event is not a removal
 	ReasonRefused        Reason = "refused"         // Twilio answered with another permanent 4xx
-	ReasonContract       Reason = "contract"        // Twilio's answers kept breaking the API's page
-	ReasonOverdue        Reason = "overdue"         // it was first in its conversation for longer than allowed
-	ReasonTooLarge       Reason = "too_large"       // the enriched event exceeds what NATS takes
-	ReasonCorrupt        Reason = "corrupt"         // a raw message that is not one of ours
+	ReasonContract       Reason = "contract"        // Twilio's answers kept departing from its API's documentation
+	ReasonOverdue        Reason = "overdue"         // it was the first in its conversation for longer than --head-timeout
+	ReasonTooLarge       Reason = "too_large"       // the enriched event is larger than a NATS message may be
+	ReasonCorrupt        Reason = "corrupt"         // a message at StageRaw that cannot be decoded
 )
 
-// Reasons returns all of them, in a stable order.
+// Reasons returns every reason, in a stable order.
 func Reasons() []Reason {
 	return []Reason{
 		ReasonUnparseable, ReasonInvalid, ReasonForeignAccount, ReasonNotFound, ReasonRefused,
@@ -34,34 +34,35 @@ func Reasons() []Reason {
 	}
 }
 
-// DeadLetter is what could not be done, whole, with its reason. Either Event is set, or
-// Body holds the authentic bytes that no event could be read from.
+// DeadLetter is what could not be enriched, with the reason: what a message at StageDead holds. Either Event is
+// set, or Body holds the bytes that no event could be read from, as they came from Twilio or, for ReasonCorrupt,
+// from NATS; unless the letter is Stripped.
 type DeadLetter struct {
-	ID       string              `json:"-"` // the event's id, or a digest of Body: the CloudEvents id
+	ID       string              `json:"-"` // the event's ID or, without an event, a digest of Body: the CloudEvents id
 	Reason   Reason              `json:"reason"`
-	Detail   string              `json:"detail,omitempty"` // for people; no values from outside
-	Problems validation.Problems `json:"problems,omitempty"`
-	FailedAt time.Time           `json:"failed_at"`
+	Detail   string              `json:"detail,omitempty"`   // for people; it repeats nothing that came from outside
+	Problems validation.Problems `json:"problems,omitempty"` // what is wrong, for ReasonInvalid and ReasonContract
+	FailedAt time.Time           `json:"failed_at"`          // UTC
 	Attempts int                 `json:"attempts,omitempty"` // calls made to Twilio for it
 
-	Event *Event `json:"event,omitempty"` // for ReasonInvalid: with the identifiers that are well formed
+	Event *Event `json:"event,omitempty"` // for ReasonInvalid its Refs are those that are well formed
 
-	Feed        Feed           `json:"feed,omitempty"` // "" when it is not known
-	Account     validation.SID `json:"account_sid,omitempty"`
-	ContentType string         `json:"content_type,omitempty"`
-	Body        []byte         `json:"body,omitempty"` // base64 in JSON
+	Feed        Feed           `json:"feed,omitempty"`         // "" when it is not known
+	Account     validation.SID `json:"account_sid,omitempty"`  // AC…; of the event, else of the signing key; "" when neither names one
+	ContentType string         `json:"content_type,omitempty"` // of Body
+	Body        []byte         `json:"body,omitempty"`         // base64 in JSON
 
-	Stripped bool `json:"stripped,omitempty"` // what Twilio sent is not in it, so that it cannot be replayed: see Shortened
+	Stripped bool `json:"stripped,omitempty"` // what Twilio sent was left out, so that it cannot be replayed: see Shortened
 }
 
-// shortList and shortText are how much of each list, and of a text in bytes, a shorter form keeps.
+// shortList and shortText are how many items of a list, and how many bytes of a text, a shorter form keeps.
 const (
 	shortList = 20
 	shortText = 1 << 10
 )
 
-// Forms yields d whole and then in ever shorter forms, each with the same ID: for where a letter is larger than a message may
-// be. The second is without the ends of long lists and texts of ours, the last is Shortened.
+// Forms yields ever shorter forms of d, all with the same ID, so that a letter that is too large for one message can be
+// published in the longest form that fits: first d itself, then d with Problems and Detail cut short, and last Shortened.
 func (d DeadLetter) Forms() iter.Seq[DeadLetter] {
 	return func(yield func(DeadLetter) bool) {
 		_ = yield(d) && yield(d.trimmed()) && yield(d.Shortened())
@@ -78,8 +79,8 @@ func (d DeadLetter) trimmed() DeadLetter {
 	return d
 }
 
-// Shortened returns what can be kept of d, with the same ID, where d is larger than a message may be: all but what Twilio sent
-// and the ends of long lists. That is some kilobytes, whatever d holds.
+// Shortened returns d, with the same ID, without what Twilio sent and with long lists cut short. It takes a few
+// kilobytes, whatever d holds.
 func (d DeadLetter) Shortened() DeadLetter {
 	d = d.trimmed()
 	if d.Detail != "" {
@@ -96,7 +97,7 @@ func (d DeadLetter) Shortened() DeadLetter {
 	return d
 }
 
-// Subject is where the letter is published: rollcall.dead.<api>.<resource>.<action>.<key>. Without an
+// Subject returns the subject that d is published on: rollcall.dead.<api>.<resource>.<action>.<key>. Without an
 // event it is rollcall.dead.<api of the feed>.unknown.unknown.<account, or "none">.
 func (d DeadLetter) Subject() string {
 	return d.standIn().Subject(StageDead)

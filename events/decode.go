@@ -9,7 +9,7 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// envelope is what a decoder reads of a CloudEvent.
+// envelope is the part of a CloudEvent that decoders read.
 type envelope struct {
 	SpecVersion string          `json:"specversion"`
 	ID          string          `json:"id"`
@@ -20,7 +20,7 @@ type envelope struct {
 	Data        json.RawMessage `json:"data"`
 }
 
-// decode reads b's envelope, and its data into data if it is one of ours at stage.
+// decode reads b's envelope and, if it is one of ours at stage, its data into data.
 func decode(b []byte, stage Stage, data any) (envelope, error) {
 	var env envelope
 	if err := json.Unmarshal(b, &env); err != nil {
@@ -35,7 +35,7 @@ func decode(b []byte, stage Stage, data any) (envelope, error) {
 	return env, nil
 }
 
-// unmarshalProblems is err without the values that its text may quote.
+// unmarshalProblems returns err as Problems, without the values that its text may quote.
 func unmarshalProblems(field string, err error) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" && wrong.Err == nil {
 		return validation.Problems{{Field: wrong.Field, Rule: "type=" + wrong.Type.String()}}
@@ -43,7 +43,7 @@ func unmarshalProblems(field string, err error) error {
 	return validation.Problems{{Field: field, Rule: "json"}}
 }
 
-// foreign returns what shows that the envelope is not one of ours at stage.
+// foreign returns why the envelope is not one of ours at stage.
 func (env envelope) foreign(stage Stage) validation.Problems {
 	prefix := typePrefix + string(stage) + "."
 	var p problems
@@ -54,7 +54,7 @@ func (env envelope) foreign(stage Stage) validation.Problems {
 	return validation.Problems(p)
 }
 
-// mismatch returns what the envelope says otherwise than e, its data.
+// mismatch returns where the envelope contradicts e, its data.
 func (env envelope) mismatch(stage Stage, e Event) validation.Problems {
 	var p problems
 	p.unless(env.Type == e.envelopeType(stage), "type", "matches data")

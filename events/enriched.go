@@ -7,26 +7,27 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// RosterStatus says what a Roster holds.
+// RosterStatus says how much a Roster tells: a closed list.
 type RosterStatus string
 
 // The roster statuses.
 const (
-	RosterResolved  RosterStatus = "resolved"   // Participants is who was there at FetchedAt
-	RosterGone      RosterStatus = "gone"       // the event removes something, and Twilio knows neither it nor what it was in any more
-	RosterNotNeeded RosterStatus = "not_needed" // this kind of event has nobody to look up
+	RosterResolved  RosterStatus = "resolved"   // Participants are those who were there at FetchedAt
+	RosterGone      RosterStatus = "gone"       // the event removes something, and Twilio no longer knows what there was to look up; nobody is listed
+	RosterNotNeeded RosterStatus = "not_needed" // the event has nobody to look up; nobody is listed
 )
 
-// Roster is who is in the conversation (or, for LookupParticipants, whom the event names).
+// Roster is who is in the event's conversation or Flex channel or, for LookupParticipants, the participants
+// that the event names.
 type Roster struct {
 	Status       RosterStatus               `json:"status"`
-	Lookup       Lookup                     `json:"lookup"`
-	FetchedAt    time.Time                  `json:"fetched_at,omitzero"` // when the fetch began: not before the event was received, unless the enricher may reuse rosters
-	Participants []participants.Participant `json:"participants"`        // never null
-	Gone         []validation.V2ID          `json:"gone,omitempty"`      // LookupParticipants: those that Twilio no longer knows
+	Lookup       Lookup                     `json:"lookup"`              // the call that Participants come from
+	FetchedAt    time.Time                  `json:"fetched_at,omitzero"` // when that call began: not before the event was received, unless the enricher may reuse rosters (--max-roster-age); zero for RosterNotNeeded
+	Participants []participants.Participant `json:"participants"`        // in the order in which Twilio lists them or the event names them; empty, never null, when there are none
+	Gone         []validation.V2ID          `json:"gone,omitempty"`      // for LookupParticipants: the participants that the event names and Twilio no longer knows
 }
 
-// Enriched is the product: an event with its participants. Its CloudEvents id is the event's.
+// Enriched is an event with its participants: what a message at StageEnriched holds.
 type Enriched struct {
 	Event
 	Roster Roster `json:"roster"`

@@ -8,20 +8,12 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// The envelope of every stage is a CloudEvents 1.0 event in structured JSON mode:
-// id is the event's ID, type is "events.rollcall.<stage>.<api>.<resource>.<action>", source is
-// "/twilio/<account>/<api>", subject is the key, time is OccurredAt or else ReceivedAt,
-// dataschema names the embedded schema, and data is the Event, Enriched or DeadLetter.
-//
-// The encoders refuse what the decoders would. A decoder also takes what a newer version of
-// the same schema writes: fields that it does not know, and a resource or an action that is in no row of its table.
-
-// ContentType is the media type of every message.
+// ContentType is the media type of every message that is published.
 const ContentType = "application/cloudevents+json"
 
 const typePrefix = "events.rollcall."
 
-// EncodeRaw returns e's envelope at StageRaw. The error wraps validation.Problems.
+// EncodeRaw returns the message for e at StageRaw. The error wraps validation.Problems.
 func EncodeRaw(e Event) ([]byte, error) {
 	if len(e.problems(beginsObject)) == 0 {
 		w := newWriter(StageRaw, &e, 0)
@@ -33,8 +25,8 @@ func EncodeRaw(e Event) ([]byte, error) {
 	return nil, fmt.Errorf("encode raw event: %w", orNotJSON(e.problems(isObject)))
 }
 
-// DecodeRaw reads what EncodeRaw wrote, checking it again. The error wraps
-// validation.Problems: it names the field and the rule, never a value.
+// DecodeRaw decodes a message at StageRaw and checks it as EncodeRaw does. The error wraps
+// validation.Problems, which name the field and the rule that it breaks, and never a value.
 func DecodeRaw(b []byte) (Event, error) {
 	var e Event
 	env, err := decode(b, StageRaw, &e)
@@ -48,8 +40,8 @@ func DecodeRaw(b []byte) (Event, error) {
 	return e, nil
 }
 
-// EncodeEnriched returns e's envelope at StageEnriched. No participants is an empty list.
-// The error wraps validation.Problems.
+// EncodeEnriched returns the message for e at StageEnriched; nil participants become an empty
+// list. The error wraps validation.Problems.
 func EncodeEnriched(e Enriched) ([]byte, error) {
 	if len(e.problems(beginsObject)) == 0 && len(e.Roster.problems()) == 0 {
 		w := newWriter(StageEnriched, &e.Event, e.Roster.size())
@@ -62,8 +54,10 @@ func EncodeEnriched(e Enriched) ([]byte, error) {
 	return nil, fmt.Errorf("encode enriched event: %w", orNotJSON(append(e.problems(isObject), e.Roster.problems()...)))
 }
 
-// DecodeEnriched reads an enriched event. The error wraps validation.Problems: it names
-// the field and the rule, never a value.
+// DecodeEnriched decodes a message at StageEnriched, such as the data of a NATS message on
+// "rollcall.enriched.>", and checks it as EncodeEnriched does. The error wraps validation.Problems,
+// which name the field and the rule that it breaks, and never a value: the message is not one of
+// ours, and decoding it again will not help.
 func DecodeEnriched(b []byte) (Enriched, error) {
 	var e Enriched
 	env, err := decode(b, StageEnriched, &e)
@@ -81,8 +75,8 @@ func DecodeEnriched(b []byte) (Enriched, error) {
 	return e, nil
 }
 
-// EncodeDead returns d's envelope at StageDead. An empty ID becomes the event's, or else the digest of
-// the body. The error wraps validation.Problems.
+// EncodeDead returns the message for d at StageDead. An empty ID becomes the event's or, without an
+// event, a digest of the body. The error wraps validation.Problems.
 func EncodeDead(d DeadLetter) ([]byte, error) {
 	d = d.identified()
 	e := d.standIn()
@@ -97,8 +91,9 @@ func EncodeDead(d DeadLetter) ([]byte, error) {
 	return nil, fmt.Errorf("encode dead letter: %w", orNotJSON(d.problems(isObject)))
 }
 
-// DecodeDead reads a dead letter. Its event may lack what its kind requires: that may be why it is dead.
-// The error wraps validation.Problems: it names the field and the rule, never a value.
+// DecodeDead decodes a message at StageDead, such as the data of a NATS message on
+// "rollcall.dead.>". The event in it may lack what its kind requires, since that may be why it is dead.
+// The error wraps validation.Problems, which name the field and the rule that it breaks, and never a value.
 func DecodeDead(b []byte) (DeadLetter, error) {
 	var d DeadLetter
 	env, err := decode(b, StageDead, &d)
@@ -117,7 +112,8 @@ func DecodeDead(b []byte) (DeadLetter, error) {
 	return d, nil
 }
 
-// orNotJSON is problems, or else what remains where writing failed: something in the data has no JSON.
+// orNotJSON returns problems or, when there are none although writing failed, the only cause that is left:
+// something in the data cannot be written as JSON.
 func orNotJSON(problems validation.Problems) validation.Problems {
 	if len(problems) > 0 {
 		return problems

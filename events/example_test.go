@@ -11,9 +11,9 @@ import (
 
 // A consumer decodes what arrives on the enriched subjects and reads who is there.
 func ExampleDecodeEnriched() {
-	message := arrived() // the data of a NATS message on rollcall.enriched.>
+	data := enrichedData() // of a NATS message on rollcall.enriched.>
 
-	e, err := events.DecodeEnriched(message)
+	e, err := events.DecodeEnriched(data)
 	if err != nil {
 		fmt.Println("not one of ours:", err)
 		return
@@ -27,8 +27,67 @@ func ExampleDecodeEnriched() {
 	// - MB0123456789abcdef0123456789abcdef alice
 }
 
-// arrived is a message as the enricher publishes it.
-func arrived() []byte {
+// The subject that an event arrives on is made of its fields, which say the same once it is decoded.
+func ExampleEvent_Subject() {
+	e, err := events.DecodeEnriched(enrichedData())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(e.Subject(events.StageEnriched))
+
+	switch e.Resource + "." + e.Action {
+	case "message.added":
+		fmt.Println("a message, with", len(e.Roster.Participants), "in the conversation")
+	case "participant.added", "participant.joined":
+		fmt.Println("somebody joined")
+	}
+	// Output:
+	// rollcall.enriched.conversations.message.added.CH0123456789abcdef0123456789abcdef
+	// a message, with 1 in the conversation
+}
+
+// A dead letter says why its event was not enriched, and holds what Twilio sent.
+func ExampleDecodeDead() {
+	data := deadData() // of a NATS message on rollcall.dead.>
+
+	d, err := events.DecodeDead(data)
+	if err != nil {
+		fmt.Println("not one of ours:", err)
+		return
+	}
+	fmt.Println(d.Reason)
+	for _, p := range d.Problems {
+		fmt.Println("-", p.Field, "breaks", p.Rule)
+	}
+	if d.Event != nil {
+		fmt.Println(d.Event.Name, string(d.Event.Payload))
+	} else {
+		fmt.Println(d.ContentType, string(d.Body))
+	}
+	// Output:
+	// invalid
+	// - conversation_sid breaks sid=CH
+	// - message_sid breaks required
+	// onMessageAdded {"AccountSid":"AC0123456789abcdef0123456789abcdef","ConversationSid":"CH.*.>","EventType":"onMessageAdded"}
+}
+
+// deadData is a message as ingest publishes it.
+func deadData() []byte {
+	_, rejected := events.Parse(events.Delivery{
+		Feed: events.FeedConversations, Method: "POST", ContentType: "application/x-www-form-urlencoded",
+		Body:   []byte("EventType=onMessageAdded&AccountSid=AC0123456789abcdef0123456789abcdef&ConversationSid=CH.*.>"),
+		Signer: []validation.SID{""}, ReceivedAt: time.Date(2025, 9, 17, 22, 23, 12, 0, time.UTC),
+	})
+	data, err := events.EncodeDead(rejected[0])
+	if err != nil {
+		panic(err)
+	}
+	return data
+}
+
+// enrichedData is a message as the enricher publishes it.
+func enrichedData() []byte {
 	accepted, _ := events.Parse(events.Delivery{
 		Feed: events.FeedConversations, Method: "POST", ContentType: "application/x-www-form-urlencoded",
 		Body: []byte("EventType=onMessageAdded&Body=Hello" +
@@ -36,7 +95,7 @@ func arrived() []byte {
 			"&MessageSid=IM0123456789abcdef0123456789abcdef"),
 		Signer: []validation.SID{""}, ReceivedAt: time.Date(2025, 9, 17, 22, 23, 12, 0, time.UTC),
 	})
-	message, err := events.EncodeEnriched(events.Enriched{
+	data, err := events.EncodeEnriched(events.Enriched{
 		Event: accepted[0],
 		Roster: events.Roster{
 			Status: events.RosterResolved, Lookup: events.LookupConversation,
@@ -48,7 +107,7 @@ func arrived() []byte {
 	if err != nil {
 		panic(err)
 	}
-	return message
+	return data
 }
 
 // What to subscribe to.
@@ -62,7 +121,7 @@ func ExamplePattern() {
 	// rollcall.enriched.*.*.*.CH0123456789abcdef0123456789abcdef
 }
 
-// An event of a kind that nobody has heard of yet is an event all the same.
+// An event of a type that nobody has heard of yet is passed on all the same.
 func ExampleParse() {
 	accepted, rejected := events.Parse(events.Delivery{
 		Feed: events.FeedConversations, Method: "POST", ContentType: "application/x-www-form-urlencoded",

@@ -7,15 +7,16 @@ import (
 	"unicode/utf8"
 )
 
-// The limits of what is read from a delivery. What exceeds one is dead-lettered whole, as ReasonUnparseable.
+// The limits of what Parse reads from a delivery. A longer name is cut; what exceeds another limit becomes, whole, a dead
+// letter with ReasonUnparseable.
 const (
-	MaxFields = 1000 // fields of a form or a query; Twilio's widest has about 25
-	MaxDepth  = 64   // objects and arrays in one another, in JSON
+	MaxFields = 1000 // fields of a form or a query; Twilio's largest has about 25
+	MaxDepth  = 64   // levels of nested JSON objects and arrays
 	MaxBatch  = 1000 // CloudEvents in one Event Streams delivery; Twilio sends one
-	MaxName   = 128  // bytes of Event.Name; a longer one is cut
+	MaxName   = 128  // bytes of Event.Name
 )
 
-// Why a body could not be read. They are fit for DeadLetter.Detail: they carry nothing of it.
+// Why a body could not be read. They quote nothing from it, and so are fit for DeadLetter.Detail.
 var (
 	errUTF8      = errors.New("not valid UTF-8")
 	errEscape    = errors.New("malformed percent-encoding in a form")
@@ -37,8 +38,8 @@ func (f fields) object(name string) fields {
 	return o
 }
 
-// text returns the string at the first of names that is there and neither null nor empty,
-// with the name. It is not ok when that is no string: a repeated form field, a number.
+// text returns the first of the named fields that is neither absent, null nor empty, with its name. It is not ok
+// when that field is not a string, such as a number or a repeated form field.
 func (f fields) text(names ...string) (text, name string, ok bool) {
 	for _, name := range names {
 		switch v := f[name].(type) {
@@ -55,7 +56,7 @@ func (f fields) text(names ...string) (text, name string, ok bool) {
 }
 
 // parseForm reads an application/x-www-form-urlencoded body or query. Names are literal, dots included; the
-// values of a repeated name become an array, in order. A ";" separates nothing.
+// values of a repeated name become an array, in order. A ";" is not a separator.
 func parseForm(s string) (fields, error) {
 	separators := strings.Count(s, "&")
 	if separators >= MaxFields {

@@ -11,17 +11,17 @@ import (
 
 const digestPrefix = "sha256:"
 
-// alike is how far apart two events may arrive that are equal in every field and bear no date, and still be one.
+// alike is the interval within which two deliveries that are equal in every field, and bear no date, are one event.
 const alike = time.Minute
 
-// identity returns m's ID: what Twilio calls it, when that fits, else a digest of its fields. The digest
+// identity returns m's ID: the one that Twilio gave it, if it can be an ID, else a digest of its fields. The digest
 // covers the account and everything in the payload but RetryCount and WebhookSid, which tell deliveries of one event
 // apart; it does not depend on the order of the fields or on the route.
 //
-// Some events bear neither a token nor a date of their own: pre-actions, all of Flex. Somebody who writes "ok" twice asks
-// for two messages, and a channel that is closed, opened and closed again is closed twice, with the same fields. So the minute in which they were
-// received is part of their digest: two deliveries of one such event, by overlapping webhooks, come within seconds
-// of one another, and are taken for two only where a minute ends between them.
+// Some events bear neither a token nor a date of their own: pre-actions, and all of Flex. Somebody who writes "ok" twice
+// sends two messages, and a channel that is closed, reopened and closed again is closed twice, all with the same fields. So the
+// digest of such an event includes the minute in which it was received. Two deliveries of one event, by overlapping
+// webhooks, come within seconds of each other, and count as two events only if a minute ends between them.
 func (m message) identity(account validation.SID, received time.Time) string {
 	if isID(m.claimed) {
 		return m.claimed
@@ -29,7 +29,7 @@ func (m message) identity(account validation.SID, received time.Time) string {
 	return digest(m.identifying(account, received))
 }
 
-// identifying returns what m's digest is made of: one JSON object, its keys sorted.
+// identifying returns what m's digest is of: one JSON object, with its keys sorted.
 func (m message) identifying(account validation.SID, received time.Time) []byte {
 	const rest = 256 // of the other fields
 	b := append(make([]byte, 0, rest+size(m.envelope)+size(m.payload)), `{"account":`...)

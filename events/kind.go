@@ -2,22 +2,21 @@ package events
 
 import "github.com/rollcall-events/rollcall/participants"
 
-// API is the api token of a subject: the API an event belongs to.
+// API is the Twilio API that an event belongs to, and the api token of its subject.
 type API = participants.API
 
-// Feed is how an event reached us: one of the five wire formats. Pre- and
-// post-action v1 webhooks share a route and differ in their Kind.
+// Feed is the Twilio product that sent an event: a closed list.
 type Feed string
 
 // The feeds. Each is also the last segment of its webhook route.
 const (
-	FeedConversations Feed = "conversations"
-	FeedFlex          Feed = "flex"
-	FeedOrchestrator  Feed = "orchestrator"
-	FeedEventStreams  Feed = "event-streams"
+	FeedConversations Feed = "conversations" // v1 Conversations webhooks, pre- and post-action
+	FeedFlex          Feed = "flex"          // Flex Interactions webhooks
+	FeedOrchestrator  Feed = "orchestrator"  // v2 Conversations (Orchestrator) webhooks
+	FeedEventStreams  Feed = "event-streams" // Event Streams webhook sinks
 )
 
-// api is what an event of the feed belongs to when nothing else says so.
+// api is the API that the feed's events belong to when nothing else tells.
 func (f Feed) api() API {
 	switch f {
 	case FeedConversations, FeedEventStreams:
@@ -31,37 +30,37 @@ func (f Feed) api() API {
 	}
 }
 
-// Lookup names the call that enriches an event: a closed list.
+// Lookup names the call to Twilio that an event's roster comes from: a closed list.
 type Lookup string
 
 // The lookups.
 const (
-	LookupNone         Lookup = "none"            // nothing to look up: the event passes through saying so
+	LookupNone         Lookup = "none"            // none: the event has nobody to look up
 	LookupConversation Lookup = "conversation"    // v1 list of the conversation's participants
 	LookupChannel      Lookup = "channel"         // Flex list of the channel's participants
 	LookupParticipants Lookup = "participants"    // v2 fetch of each participant that the event names
 	LookupV2           Lookup = "v2-conversation" // v2 list of the conversation's participants
 )
 
-// Kind is one row of the table of everything Twilio sends: what it is called, on
-// the wire and in subjects, what it must carry and how it is enriched.
+// Kind is one type of event that Twilio documents: what it is called, on the wire and in subjects, what it must
+// carry and how it is enriched.
 type Kind struct {
 	API      API
 	Resource string   // subject token: "message", "participant", …
 	Action   string   // subject token: "added", "add" for the pre-action, "state_updated", …
-	Name     string   // the webhook's own name: "onMessageAdded", "PARTICIPANT_ADDED"; "" when only streamed
-	Stream   string   // Event Streams type; "" when it is never streamed
-	Pre      bool     // a pre-action: the answer decides whether the user's action goes ahead
-	Removal  bool     // a 404 for it means gone, not failed; of a pre-action too: we look while the removal goes ahead, and what stays is found
-	Requires []string // Refs fields, by json name, without which the event cannot be believed
+	Name     string   // the webhook's name: "onMessageAdded", "PARTICIPANT_ADDED"; "" when it is only streamed
+	Stream   string   // Event Streams type: "com.twilio.conversations.message.added"; "" when it is never streamed
+	Pre      bool     // a pre-action: the answer to the webhook decides whether the user's action goes ahead
+	Removal  bool     // a 404 from the lookup means RosterGone, not a failure; for pre-actions too, as the removal may be over before the lookup
+	Requires []string // json names of the fields of Refs that must not be empty
 	Lookup   Lookup
 }
 
-// Unknown is the resource and action token of an event whose type is not in the table. As an
-// api token it occurs at StageDead alone: for a raw message that is not one of ours.
+// Unknown is the resource and the action of an event whose type is not among Kinds. As the api token of a subject
+// it occurs at StageDead only, for a raw message that is not one of ours.
 const Unknown = "unknown"
 
-// Kinds returns the whole table, in a stable order. The caller may keep it.
+// Kinds returns every kind that Twilio documents for the feeds, in a stable order. The slice is the caller's.
 func Kinds() []Kind {
 	kinds := make([]Kind, len(table))
 	for i, k := range table {
@@ -70,7 +69,7 @@ func Kinds() []Kind {
 	return kinds
 }
 
-// KindOf returns the row for api, resource and action; false for a type that is not in the table.
+// KindOf returns the kind with these tokens; false when there is none.
 func KindOf(api API, resource, action string) (Kind, bool) {
 	i, ok := byTokens[tokens{api, resource, action}]
 	if !ok {
@@ -79,7 +78,7 @@ func KindOf(api API, resource, action string) (Kind, bool) {
 	return table[i].clone(), true
 }
 
-// known reports whether k is a row of the table.
+// known reports whether k is one of Kinds.
 func (k Kind) known() bool { return k.Resource != Unknown }
 
 func (k Kind) clone() Kind {

@@ -6,7 +6,7 @@ import (
 
 const streamed = "com.twilio.conversations."
 
-// What the rows require, by the json names of Refs.
+// What kinds require, by the json names of Refs.
 var (
 	needConversation  = []string{"conversation_sid"}
 	needParticipant   = []string{"conversation_sid", "participant_sid"}
@@ -20,8 +20,7 @@ var (
 	needV2Message     = []string{"conversation_id", "communication_id"}
 )
 
-// table is everything that Twilio documents for the feeds. Pre-action removals are removals
-// too: the user's action goes ahead while we look up.
+// table is everything that Twilio documents for the feeds. The removal of a message is no Removal: its conversation stays.
 var table = []Kind{
 	v1Pre("conversation", "add", "onConversationAdd", nil).without(), // no ConversationSid exists yet
 	v1("conversation", "added", "onConversationAdded", "conversation.added", needConversation),
@@ -56,7 +55,7 @@ var table = []Kind{
 		Stream: "com.twilio.eventstreams.test-event", Lookup: LookupNone,
 	},
 
-	flex("interaction", "created", "onInteractionCreated", needInteraction).without(), // it names no channel
+	flex("interaction", "created", "onInteractionCreated", needInteraction).without(), // there is no channel to list yet
 	flex("channel", "created", "onChannelCreated", needChannel),
 	flex("channel", "status_updated", "onChannelStatusUpdated", needChannel),
 	flex("channel", "create_failed", "onChannelCreateFailed", nil).without(),
@@ -98,7 +97,7 @@ func v2(resource, action, name string, requires []string, lookup Lookup) Kind {
 	return Kind{API: participants.Orchestrator, Resource: resource, Action: action, Name: name, Requires: requires, Lookup: lookup}
 }
 
-// without is k with nothing to look up.
+// without returns k with nothing to look up.
 func (k Kind) without() Kind { k.Lookup = LookupNone; return k }
 
 func (k Kind) removal() Kind { k.Removal = true; return k }
@@ -131,8 +130,8 @@ func index[K comparable](key func(Kind) (K, bool)) map[K]int {
 	return m
 }
 
-// kindNamed returns the row for a webhook's name, of api or else of the other API whose
-// webhooks have the same form.
+// kindNamed returns the kind that api calls name. Where v1 does not know it, Flex may, and the other way round: their
+// webhooks look alike, and may be pointed at each other's route.
 func kindNamed(api API, name string) Kind {
 	other := api
 	switch api {
@@ -149,7 +148,7 @@ func kindNamed(api API, name string) Kind {
 	return unknownKind(api)
 }
 
-// kindStreamed returns the row for an Event Streams type.
+// kindStreamed returns the kind for an Event Streams type.
 func kindStreamed(name string) Kind {
 	if i, ok := byStream[name]; ok {
 		return table[i]

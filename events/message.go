@@ -9,18 +9,18 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// message is one event's worth of a delivery, decoded and not yet believed.
+// message is what a delivery says of one event, decoded but not yet checked.
 type message struct {
 	kind     Kind
 	name     string // Twilio's name for the type
 	claimed  string // the id that Twilio gave it, if any
-	clock    string // the feed's own timestamp, if any
+	clock    string // the time that the feed gave it, if any
 	payload  fields
-	resource fields // where the identifiers are: the payload, or its data in v2
-	envelope fields // Event Streams alone
+	resource fields // where the identifiers are: the payload or, in v2, its data
+	envelope fields // Event Streams only
 
-	problems validation.Problems // what makes it no event at all
-	body     []byte              // the item of a batch, where there are problems
+	problems validation.Problems // why it is not an event at all
+	body     []byte              // of an item of a batch that has problems: the item
 }
 
 // read decodes a delivery into its messages. An error says why nothing of it can be read.
@@ -47,8 +47,8 @@ func readWebhook(d Delivery) ([]message, error) {
 	return []message{m}, nil
 }
 
-// webhookAPI tells v1 from Flex by the identifiers, which know better than the route: both
-// have an onParticipantUpdated, and a webhook may point at the other's route.
+// webhookAPI tells v1 from Flex by the identifiers rather than by the route: both have an
+// onParticipantUpdated, and a webhook may be pointed at the other's route.
 func webhookAPI(feed Feed, payload fields) API {
 	_, flex := payload["InteractionSid"]
 	_, v1 := payload["ConversationSid"]
@@ -92,13 +92,13 @@ func readFields(d Delivery) (fields, error) {
 func isJSON(contentType string) bool {
 	media, _, _ := strings.Cut(contentType, ";")
 	if !strings.HasSuffix(strings.ToLower(strings.TrimSpace(media)), "json") {
-		return false // as of most: no parameters need to be parsed
+		return false // the usual case, without the cost of parsing parameters
 	}
 	t, _, err := mime.ParseMediaType(contentType)
 	return err == nil && (t == "application/json" || strings.HasSuffix(t, "+json"))
 }
 
-// body is what the delivery said, for a dead letter.
+// body returns what the delivery carried, for a dead letter.
 func (d Delivery) body() []byte {
 	if d.Method == http.MethodGet {
 		return []byte(d.Query)
@@ -106,7 +106,7 @@ func (d Delivery) body() []byte {
 	return d.Body
 }
 
-// nameFrom takes the name of the type from field, without which a message is no event.
+// nameFrom reads the name of the type from field. A message without one is not an event.
 func (m *message) nameFrom(from fields, field string) {
 	name, _, ok := from.text(field)
 	switch {

@@ -23,7 +23,7 @@ func (m message) occurredAt() time.Time {
 	return parseTime(m.clock)
 }
 
-// dateOf is the field that says when; "" for what has none.
+// dateOf returns the field that says when an event of kind k occurred; "" when there is none.
 func dateOf(k Kind) string {
 	switch {
 	case k.API != participants.Conversations:
@@ -41,8 +41,8 @@ func dateOf(k Kind) string {
 	}
 }
 
-// parseTime reads an RFC 3339 time as UTC; one that is none, or that a year of four digits cannot
-// write, is zero. What happened is worth more than when.
+// parseTime reads an RFC 3339 time as UTC. A malformed time, or one whose year in UTC has not four digits, is zero: an
+// event is not refused for its date.
 func parseTime(s string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {

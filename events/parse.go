@@ -9,27 +9,27 @@ import (
 
 // Delivery is one webhook request whose signature has been verified.
 type Delivery struct {
-	Feed             Feed
-	Method           string           // "GET": the fields are in Query
+	Feed             Feed             // of the route that it came to
+	Method           string           // "GET", with the fields in Query, or "POST", with the fields in Body
 	ContentType      string           // as received
-	Query            string           // the raw query; bodySHA256 is ours to ignore
-	Body             []byte           // raw
-	IdempotencyToken string           // I-Twilio-Idempotency-Token; "" when not sent
-	Signer           []validation.SID // the accounts that the verifying key belongs to; an empty one accepts any account
+	Query            string           // raw, as received; read for GET only, and bodySHA256 is ignored
+	Body             []byte           // raw, as received
+	IdempotencyToken string           // the I-Twilio-Idempotency-Token header; "" when not sent
+	Signer           []validation.SID // the accounts whose key signed it; an empty one stands for any account
 	ReceivedAt       time.Time
 }
 
-// Parse turns a verified delivery into what it says: events, and dead letters for
-// what cannot be believed (a whole body that does not parse, one bad item of
-// a batch). Nothing of a delivery is dropped: an Event Streams batch of n items gives n results
-// in all. An unknown type is an event, not a dead letter. A delivery that speaks for an
-// account which is not among Signer is a dead letter with ReasonForeignAccount.
+// Parse turns a verified delivery into events, and into dead letters for what is not a valid event. Nothing is
+// dropped: a delivery that cannot be parsed is one dead letter, and an Event Streams batch of n items is n
+// results in all. It keeps no reference to d.
 //
-// The account is the one that the fields name, else the first of Signer that is not empty. When there is
-// neither, an event that looks nothing up (a test event, an unknown type) goes without; any other is ReasonInvalid.
-//
-// A body that is not UTF-8, that breaks its format, that names one JSON key twice or that exceeds
-// MaxFields, MaxDepth or MaxBatch is ReasonUnparseable. Parse keeps no reference to d.
+//   - A type that is not among Kinds is an event, with Unknown for its resource and action.
+//   - The account is the one that the fields name, else the first of Signer that is not empty. When neither tells, an
+//     event that looks nothing up (a test event, an unknown type) goes without; any other is ReasonInvalid.
+//   - An event that names an account which Signer does not cover is ReasonForeignAccount.
+//   - A body that is not UTF-8, that breaks its format, that repeats a key in a JSON object, or that exceeds
+//     MaxFields, MaxDepth or MaxBatch is ReasonUnparseable.
+//   - An identifier that is malformed, or missing although the Kind requires it, is ReasonInvalid.
 func Parse(d Delivery) (accepted []Event, rejected []DeadLetter) {
 	messages, err := read(d)
 	if err != nil {
@@ -89,7 +89,7 @@ func (d Delivery) event(m message, account validation.SID, refs Refs) Event {
 	return e
 }
 
-// cut returns the longest prefix of s of at most n bytes that ends with a whole character.
+// cut returns the longest prefix of s that has at most n bytes and ends with a whole character.
 func cut(s string, n int) string {
 	if len(s) <= n {
 		return s

@@ -8,21 +8,21 @@ import (
 //go:embed schemas/*.json asyncapi.yaml
 var documents embed.FS
 
-// SchemaURI is the dataschema of every envelope at stage, and the $id of its schema. It is a
-// name, not an address. A change that a consumer could trip over gets a new one.
+// SchemaURI returns the dataschema of every message at stage, which is the $id of its schema:
+// "urn:rollcall:schema:<stage>:1". It is a name, not an address. A change that breaks consumers gets a new one.
 func SchemaURI(stage Stage) string { return "urn:rollcall:schema:" + string(stage) + ":1" }
 
-// Schema returns the JSON Schema (2020-12) of the envelopes at stage, which is complete in itself; nil
-// for a stage that there is not.
+// Schema returns the JSON Schema (2020-12) of the messages at stage. It refers to no other file. It is nil
+// for a stage that does not exist.
 func Schema(stage Stage) []byte {
 	return document("schemas/" + string(stage) + ".v1.json")
 }
 
 // AsyncAPI returns the AsyncAPI 3.0 document (YAML) of everything that is published. It refers to the
-// schemas as schemas/<stage>.v1.json beside it.
+// schemas by relative path: schemas/<stage>.v1.json.
 func AsyncAPI() []byte { return document("asyncapi.yaml") }
 
-// Documents returns the AsyncAPI document and the schemas as files: asyncapi.yaml, schemas/<stage>.v1.json.
+// Documents returns the files that AsyncAPI and Schema return: asyncapi.yaml and schemas/<stage>.v1.json.
 func Documents() fs.FS { return documents }
 
 func document(name string) []byte {

@@ -27,8 +27,8 @@ func readStream(d Delivery) ([]message, error) {
 	return messages, nil
 }
 
-// readCloudEvent reads one item of a batch. Its own id wins over the delivery's token, which
-// stands for the batch.
+// readCloudEvent reads one item of a batch. It is identified by its own id; the delivery's token
+// identifies the batch.
 func readCloudEvent(item any) message {
 	event, ok := item.(fields)
 	if !ok {
@@ -49,7 +49,7 @@ func readCloudEvent(item any) message {
 	return m
 }
 
-// payloadFrom takes a CloudEvent's data: an object, or a string that holds one. None is an empty object.
+// payloadFrom reads a CloudEvent's data: an object, or a string that holds one as JSON. Absent data is an empty object.
 func (m *message) payloadFrom(data any) {
 	switch v := data.(type) {
 	case nil:
