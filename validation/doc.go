@@ -1,4 +1,4 @@
-// Package validation owns what may be believed: the formats of Twilio's
-// identifiers, the rules for fields that carry them, and webhook signatures.
-// It knows nothing of events, of HTTP servers or of NATS.
+// Package validation owns what may be believed of what Twilio sends: the formats of its
+// identifiers ([ParseSID], [ParseV2ID]), rules for struct fields ([Struct]), and webhook
+// signatures ([Verifier]). It knows nothing of events, HTTP servers or NATS.
 package validation

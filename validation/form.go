@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// signedText returns url and what a body adds to it where both are signed: of a posted form its
-// pairs, of anything else nothing. It is false for a form that does not decode or is a flood.
+// signedText returns the text that a signature is of: url and, for a posted form, its pairs. It is false for a
+// form that does not decode or has more than maxFields fields.
 func signedText(url, method, contentType string, body []byte) ([]byte, bool) {
 	if method == methodGet || !isForm(contentType) {
 		return []byte(url), true
@@ -24,8 +24,8 @@ func signedText(url, method, contentType string, body []byte) ([]byte, bool) {
 	return b, true
 }
 
-// maxFields bounds what anybody can make us decode and sort before a signature is
-// known to be right. Twilio's webhooks have some thirty fields.
+// maxFields bounds what an unverified request can make us decode and sort. Twilio's webhooks have about
+// thirty fields.
 const maxFields = 4096
 
 type pair struct{ key, value string }
@@ -37,14 +37,14 @@ func (p pair) compare(q pair) int {
 	return strings.Compare(p.value, q.value)
 }
 
-// parseForm decodes body as url.ParseQuery does, but that ";" is a character like any other.
-// (ParseQuery refuses it unescaped; Twilio's own validators do not.)
+// parseForm decodes body as url.ParseQuery does, except that it takes ";" for an ordinary character:
+// ParseQuery refuses it unescaped, but Twilio's own validators do not.
 func parseForm(body string) ([]pair, bool) {
 	fields := 1 + strings.Count(body, "&")
 	if fields > maxFields {
 		return nil, false
 	}
-	pairs := make([]pair, 0, fields) // empty fields too: they sign as nothing
+	pairs := make([]pair, 0, fields) // with empty fields, which add nothing to the signed text
 	for field := range strings.SplitSeq(body, "&") {
 		key, value, _ := strings.Cut(field, "=")
 		key, keyErr := url.QueryUnescape(key)

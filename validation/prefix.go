@@ -3,8 +3,8 @@ package validation
 // Prefix is the two letters that say what a SID identifies.
 type Prefix string
 
-// The prefixes that Twilio's specifications and documentation name for what this
-// module meets. Others exist: ParseSID without prefixes accepts any two capitals.
+// The prefixes in Twilio's specifications and documentation that this module meets. There
+// are others: ParseSID without prefixes accepts any two capital letters.
 const (
 	// Accounts and the API.
 	PrefixAccount Prefix = "AC" // an account or subaccount
@@ -60,7 +60,7 @@ const (
 	PrefixStreamEvent  Prefix = "EZ" // an event: the CloudEvent's id
 )
 
-// Prefixes returns every prefix above.
+// Prefixes returns the prefixes that this package names.
 func Prefixes() []Prefix {
 	return []Prefix{
 		PrefixAccount, PrefixAPIKey, PrefixRequest, PrefixCall,

@@ -7,16 +7,16 @@ import (
 
 const redacted = "[redacted]"
 
-// Secret is a signing key, an auth token or an API secret. However it is
-// printed, logged or encoded, on its own or inside another value, it does not show;
-// only Reveal gives it. Secrets of the same value are equal (==).
+// Secret is a signing key, an auth token or an API secret. However it is printed, logged or
+// encoded, on its own or inside another value, it does not show: only Reveal returns it.
+// Secrets of the same value are equal (==). The zero Secret is none.
 type Secret struct {
-	// A handle and not a string: fmt calls no method on an unexported field, and
-	// would print a string, where of a handle it prints an address.
+	// A handle rather than a string: fmt calls no methods on unexported fields, so inside another value it
+	// would print the string. Of a handle it prints an address.
 	handle unique.Handle[string]
 }
 
-// NewSecret wraps value.
+// NewSecret returns value as a Secret; the zero Secret for "".
 func NewSecret(value string) Secret {
 	if value == "" {
 		return Secret{}
@@ -24,7 +24,7 @@ func NewSecret(value string) Secret {
 	return Secret{handle: unique.Make(value)}
 }
 
-// Reveal returns the secret itself, for the one call that needs it.
+// Reveal returns the secret as it is; "" for the zero Secret.
 func (s Secret) Reveal() string {
 	if s.IsZero() {
 		return ""
@@ -47,7 +47,7 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 // MarshalText implements encoding.TextMarshaler without the secret.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// UnmarshalText takes text as the secret.
+// UnmarshalText implements encoding.TextUnmarshaler: text is the secret.
 func (s *Secret) UnmarshalText(text []byte) error {
 	*s = NewSecret(string(text))
 	return nil

@@ -6,11 +6,11 @@ import (
 )
 
 // SID is a Twilio string identifier: two capital letters and 32 hexadecimal
-// digits, 34 characters in all. A SID that came from ParseSID is safe as a
-// URL path segment and as a NATS subject token.
+// digits, 34 characters in all. One that ParseSID returned is safe as a URL path
+// segment and as a NATS subject token.
 type SID string
 
-// ErrIdentifier is what every failure to parse an identifier is.
+// ErrIdentifier is the error of ParseSID and ParseV2ID.
 var ErrIdentifier = errors.New("malformed identifier")
 
 const (
@@ -18,8 +18,8 @@ const (
 	sidLen    = prefixLen + 32
 )
 
-// ParseSID returns s as a SID if it is well formed and, when any prefixes are
-// given, bears one of them. The error is ErrIdentifier and does not carry s.
+// ParseSID returns s as a SID if it is well formed and, when prefixes are given, has one
+// of them. The error is ErrIdentifier, which does not quote s.
 func ParseSID(s string, prefixes ...Prefix) (SID, error) {
 	if !IsSID(s, prefixes...) {
 		return "", ErrIdentifier
@@ -27,8 +27,8 @@ func ParseSID(s string, prefixes ...Prefix) (SID, error) {
 	return SID(s), nil
 }
 
-// IsSID reports whether ParseSID accepts s. Letters of either case are digits, as in
-// Twilio's own pattern, ^XX[0-9a-fA-F]{32}$: two spellings of one SID are two SIDs here.
+// IsSID reports whether ParseSID accepts s. Hexadecimal digits may be of either case, as in the
+// patterns that Twilio documents, ^XX[0-9a-fA-F]{32}$. SIDs are compared as they are spelled.
 func IsSID(s string, prefixes ...Prefix) bool {
 	if len(s) != sidLen || !isUpper(s[0]) || !isUpper(s[1]) {
 		return false

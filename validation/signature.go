@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Why a webhook is not believed. All of them are answered alike.
+// Why Verify does not believe a request. To the sender, the answer should be the same for all of them.
 var (
 	ErrSignatureMissing  = errors.New("no X-Twilio-Signature header")
 	ErrSignatureMismatch = errors.New("signature matches no configured key and public URL")
@@ -25,31 +25,35 @@ const (
 	bodyHashName = "bodySHA256"
 )
 
-// Request is what a webhook's signature covers, exactly as it came.
+// Request is a webhook request and its signature, exactly as received.
 type Request struct {
 	Method      string // "POST" or "GET"
 	Target      string // the request line's raw target, query included: http.Request.RequestURI
-	ContentType string // of the body; what is not a form is signed by its SHA-256
+	ContentType string // the Content-Type header: it tells a form from any other body
 	Signature   string // the X-Twilio-Signature header
-	Body        []byte // raw, whole
+	Body        []byte // raw and complete
 }
 
-// Verify returns the index in keys of the key that signed r (the first, should one be
-// listed twice), or one of the errors above. What was signed, by HMAC-SHA1, is:
+// Verify returns the index in keys of the key that signed r (the first, if it is listed twice). The error is
+// ErrSignatureMissing, ErrSignatureMismatch, ErrBodyHashMissing or ErrBodyHashMismatch.
 //
-//   - the public URL, byte for byte: a base URL, with and without its port, and the target;
-//   - then, for a form that is posted, its pairs, decoded, without repetitions, in
-//     byte order of key and value, each as key and value without delimiters;
-//   - any other body through the hash in the URL's bodySHA256 parameter.
+// The scheme is that of https://www.twilio.com/docs/usage/security. The signature is an HMAC-SHA1 of:
 //
-// So that every byte of r is vouched for, a posted body that is not a form needs
-// bodySHA256 even if it is empty, a GET with a body likewise, a hash that is there must
-// match on a form too, and a form that does not decode, or has more than 4096 fields, is a mismatch.
-// An empty form is signed by its URL alone. An empty key signs nothing.
+//   - the public URL, byte for byte: a base URL, with or without its port, and the target;
+//   - for a posted form, then its decoded pairs, each once, sorted bytewise by key and value, and joined
+//     without delimiters.
 //
-// What the scheme itself cannot tell apart stays so: "a=bc" and "ab=c" are signed alike, and
-// a signed request may be sent again. Comparison is in constant time and every key is tried,
-// so that time tells how many keys there are and not which one fits.
+// Any other body is covered by its SHA-256 in the URL's bodySHA256 parameter. So that every byte of r is covered:
+//
+//   - a posted body that is not a form needs bodySHA256, even if it is empty, and so does the body of a GET;
+//   - a bodySHA256 on a form must match, too;
+//   - a form that does not decode, or has more than 4096 fields, is a mismatch.
+//
+// An empty form is signed by its URL alone. An empty key matches nothing.
+//
+// Two limits are the scheme's own: "a=bc" and "ab=c" have the same signature, and a signed request can be
+// replayed. Signatures are compared in constant time and every key is tried, so that timing tells how
+// many keys there are, but not which one matches.
 func (v *Verifier) Verify(r Request, keys []Secret) (int, error) {
 	if r.Signature == "" {
 		return 0, ErrSignatureMissing
@@ -76,20 +80,20 @@ func (v *Verifier) Verify(r Request, keys []Secret) (int, error) {
 	return signer, nil
 }
 
-// originForm returns target without the scheme and host of an absolute-form target, which the
-// sender chose. What then does not begin a path or a query could turn a base URL into
-// one of another host or port, and is refused.
+// originForm returns target without the scheme and host that an absolute-form target has, which the
+// sender chose. It refuses what does not then begin with a path or a query: joined to a base URL it could
+// make a URL of another host or port.
 func originForm(target string) (string, bool) {
 	if !strings.HasPrefix(target, "/") {
 		if _, rest, absolute := strings.Cut(target, "://"); absolute {
-			target = rest[indexOr(rest, "/?"):]
+			target = rest[indexAnyOrLen(rest, "/?"):]
 		}
 	}
 	return target, strings.HasPrefix(target, "/") || strings.HasPrefix(target, "?")
 }
 
-// indexOr is strings.IndexAny, or the length of s when there is none.
-func indexOr(s, chars string) int {
+// indexAnyOrLen is strings.IndexAny, but the length of s when there is none.
+func indexAnyOrLen(s, chars string) int {
 	if i := strings.IndexAny(s, chars); i >= 0 {
 		return i
 	}
@@ -107,7 +111,7 @@ func bodyHash(target string) (hash string, found bool) {
 	return hash, found
 }
 
-// coveredWithoutHash reports whether the URL and the form's pairs are all there is to r.
+// coveredWithoutHash reports whether the URL and the pairs of a posted form are all there is in r.
 func coveredWithoutHash(r Request) bool {
 	if r.Method == methodGet {
 		return len(r.Body) == 0
@@ -123,7 +127,7 @@ func isForm(contentType string) bool {
 // signer returns the index of the first key that signed some base URL followed by tail, or -1.
 func (v *Verifier) signer(signature string, tail []byte, keys []Secret) int {
 	want := []byte(signature)
-	var sum, spelt []byte // used again for each
+	var sum, spelt []byte // reused
 	signer := -1
 	for i, key := range keys {
 		if key.IsZero() {
@@ -144,8 +148,8 @@ func (v *Verifier) signer(signature string, tail []byte, keys []Secret) int {
 	return signer
 }
 
-// appendMAC appends the header's spelling of sum. The spellings are compared, not the bytes: base64
-// has several for the same bytes, and only one is Twilio's.
+// appendMAC appends sum as the header spells it. Spellings are compared, not bytes: base64 has
+// several for the same bytes, and Twilio uses one.
 func appendMAC(b, sum []byte) []byte {
 	return base64.StdEncoding.AppendEncode(b, sum)
 }
@@ -156,10 +160,9 @@ func sameHash(hexHash string, body []byte) bool {
 	return err == nil && subtle.ConstantTimeCompare(want, sum[:]) == 1
 }
 
-// Sign returns the X-Twilio-Signature that Twilio would send with a request to url
-// (absolute, query included, without userinfo and fragment; for what is not a form it must already
-// carry bodySHA256). It is "" for a form that Verify would not take apart, which
-// nobody can sign.
+// Sign returns the X-Twilio-Signature that Twilio would send with a request, for tests of webhook targets.
+// url is absolute, with its query and without userinfo and fragment; for a body that is not a form it must
+// already have bodySHA256 (see WithBodyHash). For a form that Verify refuses to decode it returns "".
 func Sign(key Secret, method, url, contentType string, body []byte) string {
 	signed, ok := signedText(url, method, contentType, body)
 	if !ok {
@@ -170,7 +173,7 @@ func Sign(key Secret, method, url, contentType string, body []byte) string {
 	return string(appendMAC(nil, mac.Sum(nil)))
 }
 
-// WithBodyHash returns url with bodySHA256 of body appended to its query, as Twilio does for JSON.
+// WithBodyHash returns url with the bodySHA256 of body appended to its query, as Twilio does for JSON.
 func WithBodyHash(url string, body []byte) string {
 	separator := "?"
 	if strings.Contains(url, "?") {

@@ -3,17 +3,16 @@ package validation
 import "strings"
 
 // V2ID is an identifier of the v2 (Orchestrator) API, such as
-// "conv_conversation_01k1etk2y5f1y9fpe2epfdtvv2". Twilio declares no pattern
-// for it, so ParseV2ID is lenient: 1 to 128 of [A-Za-z0-9_-]. A V2ID that
-// came from ParseV2ID is safe as a URL path segment and as a NATS subject token.
+// "conv_conversation_01k1etk2y5f1y9fpe2epfdtvv2". Twilio documents no pattern
+// for it, so ParseV2ID is lenient: 1 to 128 characters of [A-Za-z0-9_-]. One that
+// ParseV2ID returned is safe as a URL path segment and as a NATS subject token.
 type V2ID string
 
-// Family is what comes before the last part of a typed v2 identifier:
+// Family says what a v2 identifier identifies. It is the part before the last underscore:
 // "conv_conversation", "conv_participant", "mem_profile".
 type Family string
 
-// The families that Twilio's documentation shows. Others may come: nothing is
-// refused for being of another, unless a caller asks for one of these.
+// The families in Twilio's documentation. There may be others: ParseV2ID accepts any.
 const (
 	FamilyConversation       Family = "conv_conversation"
 	FamilyParticipant        Family = "conv_participant"
@@ -26,7 +25,7 @@ const (
 	FamilyInteractionWebhook Family = "flex_interactionwebhook"
 )
 
-// Families returns every family above.
+// Families returns the families that this package names.
 func Families() []Family {
 	return []Family{
 		FamilyConversation, FamilyParticipant, FamilyCommunication, FamilyConfiguration, FamilyAction,
@@ -39,8 +38,8 @@ const (
 	v2SuffixLen = 26 // [0-7][0-9a-z]{25}: 128 bits, in base 32
 )
 
-// ParseV2ID returns s as a V2ID if it is one that Twilio may send. The error is
-// ErrIdentifier and does not carry s.
+// ParseV2ID returns s as a V2ID if it is 1 to 128 characters of [A-Za-z0-9_-]. The error is
+// ErrIdentifier, which does not quote s.
 func ParseV2ID(s string) (V2ID, error) {
 	if len(s) == 0 || len(s) > maxV2IDLen {
 		return "", ErrIdentifier
@@ -57,9 +56,9 @@ func isV2Byte(c byte) bool {
 	return isDigit(c) || isLower(c) || isUpper(c) || c == '_' || c == '-'
 }
 
-// Family returns the family of a strictly formed typed identifier
-// (family, "_", then [0-7][0-9a-z]{25}), or "" when id is not one. The family need
-// not be one of Families: lower-case words joined by single underscores.
+// Family returns the family of an identifier in the form that Twilio's documentation shows:
+// lower-case words joined by single underscores (the family), "_", then [0-7][0-9a-z]{25}. It is ""
+// for an identifier in any other form. The family need not be one of Families.
 func (id V2ID) Family() Family {
 	i := strings.LastIndexByte(string(id), '_')
 	if i < 0 || !isV2Suffix(string(id[i+1:])) {

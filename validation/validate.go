@@ -13,21 +13,21 @@ import (
 	"github.com/go-playground/validator/v10"
 )
 
-// Struct checks v, a struct or a pointer to one, against its `validate` tags and
-// returns nil or Problems, in field order, fields named by their json tags: an embedded struct's
-// as its own, an element of a slice by its index ("addresses[2].channel"). The tags are
-// those of validator/v10 and, for strings:
+// Struct checks v, a struct or a pointer to one, against its `validate` tags. The error is nil or
+// Problems, in the order of the fields. Fields have their names in JSON; those of an embedded struct
+// count as fields of v, and an element of a slice is named by its index ("addresses[2].channel").
+// The tags are those of github.com/go-playground/validator/v10 and, for strings:
 //
-//	sid                 a well-formed SID
-//	sid=CH UO           with one of these prefixes
-//	v2id                an identifier of the v2 API, leniently
-//	v2id=mem_profile …  strictly formed, and of one of these families
+//	sid                 a SID, as ParseSID accepts it
+//	sid=CH UO           a SID with one of these prefixes
+//	v2id                an identifier of the v2 API, as ParseV2ID accepts it
+//	v2id=mem_profile …  one whose V2ID.Family is one of these
 //	rfc3339             a date and time, with or without fractions of a second
 //	jsontext            structurally valid JSON
 //
-// A tag with a prefix or family that this package does not know is a mistake in the program:
-// the first Struct of such a type panics, whatever the value. Do not `dive` into the
-// values of a map: its keys would become part of Problem.Field.
+// Struct panics for a type with a tag that names an unknown prefix or family, whatever the value,
+// since that is a mistake in the program. Do not `dive` into the values of a map: its keys, which may be
+// data, would become part of Problem.Field. Struct is safe for concurrent use.
 func Struct(v any) error {
 	checker := structs()
 	checker.vet(reflect.TypeOf(v))
@@ -45,10 +45,10 @@ func Struct(v any) error {
 
 type checker struct {
 	*validator.Validate
-	vetted sync.Map // reflect.Type → struct{}: its tags name only what we know
+	vetted sync.Map // reflect.Type → struct{}: the types whose tags name known prefixes and families only
 }
 
-// structs is the one checker: it keeps what it learnt about each type.
+// structs returns the only checker, since it caches what it learns about each type.
 var structs = sync.OnceValue(newChecker)
 
 func newChecker() *checker {
@@ -67,10 +67,10 @@ func newChecker() *checker {
 	return &checker{Validate: v}
 }
 
-// embedded stands for an embedded struct in a path: encoding/json does not name it.
+// embedded stands for an embedded struct in a field's path, until problemOf removes it: encoding/json does not name it.
 const embedded = "<embedded>"
 
-// wireName returns what encoding/json calls the field; "" leaves its Go name.
+// wireName returns what encoding/json calls the field; "" for validator to use its Go name.
 func wireName(field reflect.StructField) string {
 	name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 	switch {
@@ -106,8 +106,8 @@ func containsWord(list, word string) bool {
 	return false
 }
 
-// checkRFC3339 refuses what time.Parse lets pass beyond the standard: an hour of one
-// digit and a comma before the fraction.
+// checkRFC3339 refuses what time.Parse accepts beyond the standard: an hour of one
+// digit, and a comma before the fraction.
 func checkRFC3339(value, _ string) bool {
 	_, err := time.Parse(time.RFC3339, value)
 	return err == nil && value[len("2006-01-02T15")] == ':' && !strings.Contains(value, ",")
@@ -133,7 +133,7 @@ func (c *checker) vet(t reflect.Type) {
 	c.vetted.Store(t, struct{}{})
 }
 
-// vetType is vet of all that is not yet seen: a type may contain itself.
+// vetType is vet without the types in seen: a type may contain itself.
 func vetType(t reflect.Type, seen map[reflect.Type]bool) {
 	for t != nil && slices.Contains([]reflect.Kind{reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map}, t.Kind()) {
 		t = t.Elem()

@@ -13,13 +13,14 @@ import (
 // Verifier checks webhook signatures against a list of public base URLs.
 // It is safe for concurrent use.
 type Verifier struct {
-	bases [][]byte // what may come before the target: every base URL, with and without its port, each once
+	bases [][]byte // what may stand before the target in a signed URL: each base URL with and without its port, without repetitions
 }
 
-// NewVerifier returns a Verifier for the public base URLs that Twilio was told
-// ("https://hooks.example.com", with a path when a proxy strips one; a slash at the end is dropped).
-// Each must be absolute, http or https, without query, fragment or userinfo (Twilio signs
-// the URL without it): all that are not are reported at once, by their place in the list.
+// NewVerifier returns a Verifier for the public base URLs that Twilio was configured with: what comes
+// before the request's target in the URL that Twilio calls. That is "https://hooks.example.com" or, when a proxy
+// strips a path, "https://hooks.example.com/path"; a trailing slash is ignored. Each must be http
+// or https, without query, fragment or userinfo (Twilio signs the URL without it). The error names every
+// URL that is not, by its place in the list.
 func NewVerifier(publicURLs []string) (*Verifier, error) {
 	if len(publicURLs) == 0 {
 		return nil, errors.New("no public URL")
@@ -47,12 +48,12 @@ func (v *Verifier) add(base string) {
 	}
 }
 
-// base is one public URL in the two spellings that Twilio may sign: documented for voice alone,
-// it is not said which one Conversations uses.
+// base is one public URL in the two spellings that Twilio may sign. It documents which one it uses for voice and
+// SMS, but not for Conversations.
 type base struct{ with, without string }
 
-// parseBase checks raw and spells it with and without its port, every other byte as given.
-// Its errors do not carry raw, which may hold a password by mistake.
+// parseBase checks raw and spells it with and without its port, with every other byte as given.
+// Its errors do not quote raw, which may hold a password by mistake.
 func parseBase(raw string) (base, error) {
 	raw = strings.TrimRight(raw, "/")
 	u, err := url.Parse(raw)
@@ -63,7 +64,7 @@ func parseBase(raw string) (base, error) {
 		return base{}, err
 	}
 	scheme, rest, _ := strings.Cut(raw, "://")
-	authority, path := rest[:indexOr(rest, "/")], rest[indexOr(rest, "/"):]
+	authority, path := rest[:indexAnyOrLen(rest, "/")], rest[indexAnyOrLen(rest, "/"):]
 	without := strings.TrimSuffix(authority, ":"+u.Port())
 	with := authority
 	if u.Port() == "" {
