@@ -13,10 +13,10 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// AppendJSON appends p to b as a compact JSON object: byte for byte what encoding/json makes of it without
-// escaping <, > and &. Raw JSON in p is checked, and loses the white space between its tokens. The error is
-// validation.Problems, and b is then returned as it was: a raw value that is not JSON (rule "json"), or a time that
-// RFC 3339 cannot write (rule "rfc3339"). It names the first such field and never a value.
+// AppendJSON appends p to b as a compact JSON object and returns the extended slice: the bytes that encoding/json
+// writes with SetEscapeHTML(false), at a fraction of the cost. Raw JSON in p is checked and compacted. On error, b is
+// returned as it was; the error is validation.Problems with the first field that cannot be written, for a raw value that is
+// not JSON (rule "json") or a time that RFC 3339 cannot represent (rule "rfc3339").
 func (p Participant) AppendJSON(b []byte) ([]byte, error) {
 	w := writer{b: append(b, '{')}
 	w.text("api", string(p.API))
@@ -80,11 +80,11 @@ func (w *writer) lastRead(read *LastRead) {
 
 // writer appends the fields of one object after another.
 type writer struct {
-	b        []byte // with what the object is in
+	b        []byte // begins with what precedes the object
 	problems validation.Problems
 }
 
-// next begins an element: nothing but what has just been opened ends in a bracket that opens.
+// next begins a field or an element, with a comma unless it is the first: then an opening bracket comes last in b.
 func (w *writer) next() {
 	if last := w.b[len(w.b)-1]; last != '{' && last != '[' {
 		w.b = append(w.b, ',')
@@ -93,7 +93,7 @@ func (w *writer) next() {
 
 func (w *writer) put(bracket byte) { w.b = append(w.b, bracket) }
 
-// name begins a field. There is nothing to escape in the name.
+// name begins a field. name must need no escaping.
 func (w *writer) name(name string) {
 	w.next()
 	w.b = append(append(append(w.b, '"'), name...), `":`...)
@@ -149,7 +149,7 @@ func (w *writer) extra(extra map[string]json.RawMessage) {
 	w.put('}')
 }
 
-// value appends raw, which is the field's or in it.
+// value appends raw, the value of field or a part of it.
 func (w *writer) value(field string, raw json.RawMessage) {
 	if raw == nil {
 		w.b = append(w.b, "null"...)
@@ -169,7 +169,7 @@ func (w *writer) problem(field, rule string) {
 	}
 }
 
-// verbatim takes what encoding/json does, and leaves out white space alone.
+// verbatim accepts what encoding/json does, and changes nothing but white space.
 var verbatim = append(slices.Clip(tolerant), jsontext.PreserveRawStrings(true))
 
 // appendString appends s in quotes, as encoding/json does without escaping <, > and &.
@@ -191,11 +191,11 @@ func appendString(b []byte, s string) []byte {
 	return append(append(b, s[done:]...), '"')
 }
 
-// isPlain reports whether c is a whole character that is written as it is.
+// isPlain reports whether c is an ASCII character that needs no escaping.
 func isPlain(c byte) bool { return ' ' <= c && c < utf8.RuneSelf && c != '"' && c != '\\' }
 
-// escape is how r, of so many bytes, is written; "" for as it is. An invalid byte becomes U+FFFD, and JavaScript's
-// own ends of a line are escaped.
+// escape returns the escape sequence for r, which was decoded from size bytes; "" if it needs none. Like encoding/json it
+// replaces invalid bytes by U+FFFD, and escapes U+2028 and U+2029, which JavaScript takes for ends of a line.
 func escape(r rune, size int) string {
 	switch r {
 	case '"':

@@ -2,15 +2,15 @@ package participants
 
 import "github.com/rollcall-events/rollcall/validation"
 
-// argument is a SID to ask for. An identifier that was converted instead of parsed could name
-// another resource ("..") or none, so it is checked again before it enters a path.
+// argument is a SID that a caller passed. One that was converted from a string rather than parsed could name
+// another resource (".."), so it is checked before it becomes part of a path.
 type argument struct {
 	name   string
 	value  validation.SID
 	prefix validation.Prefix
 }
 
-// checkArguments returns an *Error for those that are malformed. An empty service is no service.
+// checkArguments returns an *Error for those that are malformed. The service is optional.
 func checkArguments(operation string, arguments ...argument) error {
 	var problems validation.Problems
 	for _, a := range arguments {
@@ -24,7 +24,7 @@ func checkArguments(operation string, arguments ...argument) error {
 	return argumentError(operation, problems)
 }
 
-// v2Argument is a v2 identifier to ask for.
+// v2Argument is a v2 identifier that a caller passed.
 type v2Argument struct {
 	name  string
 	value validation.V2ID

@@ -13,22 +13,22 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// answer is a 2xx answer, whole. What it holds has not been looked at. Its body is there until release is called.
+// answer is a complete 2xx answer, not yet decoded. Its body is valid until release is called.
 type answer struct {
 	status    int
 	requestID string
 	body      []byte
-	memory    *bytes.Buffer // of body
+	memory    *bytes.Buffer // that holds body
 }
 
-// bodies is memory for answers, which are decoded into copies and thrown away: a full list has hundreds of kilobytes.
+// bodies pools memory for bodies, which are decoded into copies: that of a full list takes hundreds of kilobytes.
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// keptBody bounds what is kept for the next answer.
+// keptBody is the capacity up to which a buffer goes back to the pool.
 const keptBody = 256 << 10
 
 func newBody() *bytes.Buffer {
-	b, _ := bodies.Get().(*bytes.Buffer) // nothing else is put there
+	b, _ := bodies.Get().(*bytes.Buffer) // it holds nothing else
 	b.Reset()
 	return b
 }
@@ -41,7 +41,7 @@ func release(b *bytes.Buffer) {
 
 func (a answer) release() { release(a.memory) }
 
-// broken is the *Error for an answer that was read and cannot be believed.
+// broken returns the *Error for an answer that departs from its API's documentation.
 func (a answer) broken(operation string, problems validation.Problems) error {
 	return &Error{Failure: FailureContract, Operation: operation, Status: a.status, RequestID: a.requestID, Problems: problems}
 }
@@ -52,7 +52,7 @@ func (c *Client) get(ctx context.Context, operation string, cred Credentials, ta
 	if err != nil {
 		return answer{}, transportError(ctx, operation, err)
 	}
-	req.URL, req.Host = target, target.Host // no need to write it out and read it again
+	req.URL, req.Host = target, target.Host // rather than formatted and parsed again
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.userAgent)
 	req.SetBasicAuth(cred.Username, cred.Password.Reveal())
@@ -68,7 +68,7 @@ func (c *Client) get(ctx context.Context, operation string, cred Credentials, ta
 	return c.readBody(ctx, operation, resp)
 }
 
-// readBody reads what a 2xx answer holds. The limit applies to what the body decompresses to.
+// readBody reads the body of a 2xx answer. The limit applies to the decompressed size.
 func (c *Client) readBody(ctx context.Context, operation string, resp *http.Response) (answer, error) {
 	a := answer{status: resp.StatusCode, requestID: requestID(resp)}
 	if !isJSON(resp.Header.Get("Content-Type")) {
@@ -92,7 +92,7 @@ func (c *Client) readBody(ctx context.Context, operation string, resp *http.Resp
 }
 
 func isJSON(contentType string) bool {
-	if contentType == "application/json" || contentType == "application/json; charset=utf-8" { // as a rule
+	if contentType == "application/json" || contentType == "application/json; charset=utf-8" { // the usual ones, without the cost of parsing
 		return true
 	}
 	media, _, err := mime.ParseMediaType(contentType)

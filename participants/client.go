@@ -12,19 +12,19 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// Credentials are what one account calls the API with: an API key and its
-// secret, or the account SID and its auth token.
+// Credentials are what an account authenticates to the API with: an API key and its
+// secret, or the account's SID and auth token.
 type Credentials struct {
-	Username string
-	Password validation.Secret
+	Username string            // SK… or AC…
+	Password validation.Secret // the key's secret or the auth token
 }
 
-// Client calls the participants APIs. One attempt a call: retrying is the
-// caller's policy. It is safe for concurrent use.
+// Client calls the participants APIs, with one attempt per call: a call fails with an *Error,
+// which tells whether and when to try again. It is safe for concurrent use.
 type Client struct {
 	conversations *url.URL
 	flex          *url.URL
-	v1, services1 *url.URL // of the Conversations, and of their services
+	v1, services1 *url.URL // /v1/Conversations and /v1/Services
 	http          *http.Client
 	maxBody       int64
 	userAgent     string
@@ -33,7 +33,7 @@ type Client struct {
 	now           func() time.Time
 }
 
-// New checks cfg, reporting all that is wrong with it at once, and returns a Client.
+// New returns a Client, or an error that names every setting of cfg that is wrong.
 func New(cfg Config) (*Client, error) {
 	cfg = cfg.withDefaults()
 	conversations, badConversations := parseBase("ConversationsURL", cfg.ConversationsURL)
@@ -54,17 +54,21 @@ func New(cfg Config) (*Client, error) {
 	}, nil
 }
 
-// The queries of first pages: read only.
+// The queries of first pages, with the largest page sizes that the APIs document. They are read-only.
 var (
 	conversationQuery = url.Values{"PageSize": {"100"}}
 	channelQuery      = url.Values{"PageSize": {"1000"}}
 	v2Query           = url.Values{"pageSize": {"1000"}}
 )
 
-// ListConversation returns all participants of a v1 conversation. When service is not
-// empty, a 404 on the plain path is tried once more below the service's path, and
-// the Client remembers for that service which one answered. When both answer 404, the
-// error is that of the plain path. The slice is never nil without an error.
+// ListConversation returns all participants of a v1 conversation (CH…), in Twilio's order:
+//
+//	GET /v1/Conversations/{conversation}/Participants
+//
+// When service (IS…) is not empty and this plain path answers 404, the list is read from
+// /v1/Services/{service}/Conversations/{conversation}/Participants instead. The Client remembers which of
+// the two paths answered, and tries it first for that service from then on. When both answer 404, the error is that of
+// the plain path. An empty list is not nil.
 func (c *Client) ListConversation(ctx context.Context, cred Credentials, conversation, service validation.SID) ([]Participant, error) {
 	l := listing{
 		operation: "list conversation participants",
@@ -85,7 +89,11 @@ func (c *Client) ListConversation(ctx context.Context, cred Credentials, convers
 	return c.listEither(ctx, l, service, plain, ofService)
 }
 
-// ListChannel returns all participants of a Flex interaction channel. The slice is never nil without an error.
+// ListChannel returns all participants of a channel (UO…) of a Flex interaction (KD…), in Twilio's order:
+//
+//	GET /v1/Interactions/{interaction}/Channels/{channel}/Participants
+//
+// An empty list is not nil.
 func (c *Client) ListChannel(ctx context.Context, cred Credentials, interaction, channel validation.SID) ([]Participant, error) {
 	l := listing{
 		operation: "list channel participants",
@@ -101,7 +109,11 @@ func (c *Client) ListChannel(ctx context.Context, cred Credentials, interaction,
 	return c.list(ctx, l, c.flex.JoinPath("v1", "Interactions", segment(interaction), "Channels", segment(channel), "Participants"))
 }
 
-// ListV2 returns all participants of a v2 conversation. The slice is never nil without an error.
+// ListV2 returns all participants of a v2 conversation, in Twilio's order:
+//
+//	GET /v2/Conversations/{conversation}/Participants
+//
+// An empty list is not nil.
 func (c *Client) ListV2(ctx context.Context, cred Credentials, conversation validation.V2ID) ([]Participant, error) {
 	l := listing{
 		operation: "list v2 participants",
@@ -117,7 +129,9 @@ func (c *Client) ListV2(ctx context.Context, cred Credentials, conversation vali
 	return c.list(ctx, l, c.conversations.JoinPath("v2", "Conversations", segment(conversation), "Participants"))
 }
 
-// FetchV2 returns one participant of a v2 conversation.
+// FetchV2 returns one participant of a v2 conversation:
+//
+//	GET /v2/Conversations/{conversation}/Participants/{participant}
 func (c *Client) FetchV2(ctx context.Context, cred Credentials, conversation, participant validation.V2ID) (Participant, error) {
 	const operation = "fetch v2 participant"
 	if err := checkV2Arguments(operation, v2Argument{"conversation", conversation}, v2Argument{"participant", participant}); err != nil {
@@ -137,11 +151,10 @@ func (c *Client) FetchV2(ctx context.Context, cred Credentials, conversation, pa
 	return fetched, nil
 }
 
-// CloseIdleConnections closes the connections that no call uses. The Client can be used on.
+// CloseIdleConnections closes the connections that no call is using. The Client stays usable.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
-// account returns the account that cred must answer for, or "" when it is called by an API key,
-// which does not say.
+// account returns the account that answers to cred must be about; "" for an API key, which does not tell.
 func account(cred Credentials) string {
 	if !validation.IsSID(cred.Username, validation.PrefixAccount) {
 		return ""
@@ -149,7 +162,7 @@ func account(cred Credentials) string {
 	return cred.Username
 }
 
-// below returns the URL of what is below base. It is JoinPath for segments that need no escaping, such as a SID that was checked.
+// below is base.JoinPath, but faster, for segments that need no escaping, such as a SID that was checked.
 func below(base *url.URL, segments ...string) *url.URL {
 	u, path := *base, "/"+strings.Join(segments, "/")
 	u.Path += path
@@ -159,5 +172,5 @@ func below(base *url.URL, segments ...string) *url.URL {
 	return &u
 }
 
-// segment escapes an identifier for a path, even though one that was checked needs it not.
+// segment escapes an identifier for a path, to be safe: one that was checked needs no escaping.
 func segment[T ~string](id T) string { return url.PathEscape(string(id)) }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// The base URLs that an empty Config means.
+// The default base URLs.
 const (
 	DefaultConversationsURL = "https://conversations.twilio.com"
 	DefaultFlexURL          = "https://flex-api.twilio.com"
@@ -19,33 +19,32 @@ const (
 	largestMaxBody = 1 << 30
 )
 
-// Config is where the API is and how much of an answer is read. The zero value
-// of each field means its default.
+// Config says where the APIs are and how to call them. The zero value of each field means its default.
 type Config struct {
 	// ConversationsURL and FlexURL are base URLs: http or https, without userinfo, query or
-	// fragment. A regional host or a stand-in must name itself in the next_page_url of its answers:
-	// a link to any other host is refused.
+	// fragment. The next_page_url of an answer must be on the same host, since a link to any
+	// other is refused; that holds for a proxy or a fake of the API too.
 	ConversationsURL string // default DefaultConversationsURL
 	FlexURL          string // default DefaultFlexURL
 
-	HTTPClient *http.Client // copied; its redirect policy and cookies are not used; default: a client of our own, 30 s a request
-	MaxBody    int64        // bytes of one answer, one page of a list, after decompression; default 16 MiB, at most 1 GiB
-	UserAgent  string       // default "rollcall/<version>"
+	HTTPClient *http.Client // copied, without its redirect policy and cookies; default: a client that gives a request 30 s
+	MaxBody    int64        // bytes of one answer (one page of a list), decompressed; default 16 MiB, at most 1 GiB
+	UserAgent  string       // printable ASCII; default "rollcall/<version>"
 
-	// OnUnexpected, when set, is told of each thing in an answer that Twilio's page does not
-	// document: field is one of the Unexpected constants, never anything that came from outside, so that
-	// both arguments are fit for metric labels. It must be safe for concurrent use and must not block.
+	// OnUnexpected, if set, is called for everything in an answer that Twilio does not document. field is
+	// one of the Unexpected constants, and nothing that came from outside, so that both arguments are fit
+	// for metric labels. It must be safe for concurrent use and must not block.
 	OnUnexpected func(api API, field string)
 }
 
-// What Config.OnUnexpected is told of: a closed list.
+// The fields that Config.OnUnexpected is called with: a closed list.
 const (
-	UnexpectedType             = "type"              // a participant's type that its page does not list; passed on as it is
+	UnexpectedType             = "type"              // an undocumented type of participant; kept as it is
 	UnexpectedParticipantField = "participant_field" // an undocumented field of a participant; kept in Participant.Extra
 	UnexpectedAddressField     = "address_field"     // an undocumented field of an address or messaging_binding; kept in Address.Extra
 )
 
-// withDefaults fills in what is not set.
+// withDefaults returns cfg with its defaults filled in.
 func (cfg Config) withDefaults() Config {
 	if cfg.ConversationsURL == "" {
 		cfg.ConversationsURL = DefaultConversationsURL
@@ -68,7 +67,7 @@ func (cfg Config) withDefaults() Config {
 	return cfg
 }
 
-// checkLimits reports every setting, but the URLs, that is out of its range.
+// checkLimits reports every setting that is wrong, except the URLs.
 func (cfg Config) checkLimits() error {
 	var problems []error
 	if cfg.MaxBody < 0 || cfg.MaxBody > largestMaxBody {
@@ -80,9 +79,9 @@ func (cfg Config) checkLimits() error {
 	return errors.Join(problems...)
 }
 
-// parseBase reads a base URL. The errors do not repeat it: it may hold a password by mistake.
+// parseBase parses a base URL. Its errors do not quote the URL, which may hold a password by mistake.
 func parseBase(setting, raw string) (*url.URL, error) {
-	base, err := url.Parse(strings.TrimRight(raw, "/") + "/") // a path joined to none would not begin with a slash
+	base, err := url.Parse(strings.TrimRight(raw, "/") + "/") // without a path, JoinPath would return one without a leading slash
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%s: not a URL", setting)

@@ -2,8 +2,7 @@ package participants
 
 import "github.com/rollcall-events/rollcall/validation"
 
-// conversationPage decodes a page of the v1 list. Every field may be null; only without sid and
-// meta a page is of no use.
+// conversationPage decodes a page of the v1 list. Twilio documents every field as nullable; we require sid and meta.
 func conversationPage(want asked) func([]byte, *report) page {
 	return func(body []byte, r *report) page {
 		r.api = Conversations
@@ -16,7 +15,7 @@ func conversationPage(want asked) func([]byte, *report) page {
 	}
 }
 
-// maxIdentity is the number of characters that the page allows an identity.
+// maxIdentity is how many characters an identity may have, as Twilio documents it.
 const maxIdentity = 256
 
 func conversationParticipant(o object, want asked) Participant {
@@ -38,7 +37,7 @@ func conversationParticipant(o object, want asked) Participant {
 	}
 }
 
-// messagingBinding returns the one address of a participant who is reached by message; none of who chats.
+// messagingBinding returns the address of a participant; none for one who uses a chat SDK, whose binding is null.
 func messagingBinding(o object) []Address {
 	raw := o.raw("messaging_binding")
 	if raw == nil {

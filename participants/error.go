@@ -9,34 +9,34 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// Failure says what kind of thing went wrong with a call: a closed list.
+// Failure says how a call failed: a closed list.
 type Failure string
 
 // The failures.
 const (
-	FailureStatus    Failure = "status"    // Twilio answered with a status that is not 2xx
-	FailureTransport Failure = "transport" // no whole answer: refused, reset, timed out, cut, cancelled
-	FailureContract  Failure = "contract"  // a whole 2xx answer that breaks the API's page, or is not JSON
-	FailurePaging    Failure = "paging"    // a next page that loops, leaves the list or exceeds the documented maximum
-	FailureTooLarge  Failure = "too_large" // an answer over Config.MaxBody
-	FailureArgument  Failure = "argument"  // an identifier that cannot be asked for; nothing was sent
+	FailureStatus    Failure = "status"    // Twilio answered with a status other than 2xx
+	FailureTransport Failure = "transport" // no complete answer: connection refused or reset, timeout, cancellation, cut body
+	FailureContract  Failure = "contract"  // a complete 2xx answer that is not JSON, or not as the API is documented
+	FailurePaging    Failure = "paging"    // the next page is a loop, leaves the list or exceeds the documented maximum
+	FailureTooLarge  Failure = "too_large" // an answer larger than Config.MaxBody
+	FailureArgument  Failure = "argument"  // a malformed identifier was passed; no request was made
 )
 
-// Error is how every call fails. It never carries a field's value, a URL's query
-// or a credential.
+// Error is the error of every call. It never carries a field's value, a URL's query or a
+// credential, so that it is fit for a log.
 type Error struct {
 	Failure    Failure
-	Operation  string              // "list conversation participants", …
-	Status     int                 // HTTP status; 0 when there was none
-	Code       int                 // Twilio's error code; 0 when there was none
-	Message    string              // Twilio's message, each word that is not of Twilio's own usual ones replaced by "…"
-	RequestID  string              // Twilio-Request-Id; "" when it was absent or malformed
-	RetryAfter time.Duration       // from Retry-After, seconds or date, at most an hour; 0 when there was none
+	Operation  string              // "list conversation participants", "list channel participants", "list v2 participants" or "fetch v2 participant"
+	Status     int                 // HTTP status; 0 without an answer
+	Code       int                 // Twilio's error code, such as 20404; 0 when it gave none
+	Message    string              // Twilio's message, with "…" for words that could be data: all but those that its messages usually consist of
+	RequestID  string              // the Twilio-Request-Id header, RQ…; "" when absent or malformed
+	RetryAfter time.Duration       // from the Retry-After header, in seconds or as a date; at most an hour; 0 when absent, malformed or past
 	Problems   validation.Problems // for FailureContract and FailureArgument; at most 20
-	Err        error               // the cause, when there is one; context errors are found by errors.Is
+	Err        error               // the cause, for FailureTransport and FailurePaging; errors.Is finds context errors in it
 }
 
-// Error says what failed and how, in words that are fit for a log.
+// Error returns what failed and why, on one line.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Operation)
@@ -86,10 +86,9 @@ func (e *Error) cause() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Permanent reports whether the same call would fail in the same way again: a malformed
-// argument, a redirect, and every 4xx but 408, 425 and 429. All else may be another answer next time,
-// a contract, paging or size failure too. That 401 and 403 end when the
-// credentials are put right is for the caller's policy.
+// Permanent reports whether the same call would fail in the same way again: for a malformed argument, a
+// redirect, and every 4xx but 408, 425 and 429. Every other failure may go away by itself, including
+// contract, paging and size. 401 and 403 are permanent, although they end when somebody corrects the credentials.
 func (e *Error) Permanent() bool {
 	if e.Failure != FailureStatus {
 		return e.Failure == FailureArgument

@@ -8,10 +8,10 @@ import (
 
 const (
 	maxConversationPages = 10 // of 100: a v1 conversation has at most 1,000 participants
-	maxPages             = 20 // of 1,000, or of the default of 50 for 1,000 participants
+	maxPages             = 20 // of 1,000; enough for 1,000 participants at the default of 50 a page
 )
 
-// listing is a list to be read, page by page.
+// listing is how a list is read, page by page.
 type listing struct {
 	operation string
 	cred      Credentials
@@ -21,15 +21,15 @@ type listing struct {
 	follow    func(list *url.URL, first url.Values, next string) (url.Values, error)
 }
 
-// page is one page of a list. Next is what the API gave to reach the one after it, "" for none.
+// page is one page of a list. next is the link or token to the one after it; "" for the last.
 type page struct {
 	participants []Participant
 	next         string
 }
 
-// list reads every page of l at target, in order. A participant that an earlier page held already is
-// dropped, since the list may have changed meanwhile; within a page nothing is. A full last page may name one
-// more, which is read to see that it is empty and the last.
+// list reads every page of l at target, in order. It drops participants that an earlier page held, as happens when the
+// list changes in between; within a page it drops none. After l.maxPages pages it reads one more, if there is a link
+// to it, to see that it is empty and the last.
 func (c *Client) list(ctx context.Context, l listing, target *url.URL) ([]Participant, error) {
 	var all []Participant
 	var held, asked map[string]struct{}
@@ -46,7 +46,7 @@ func (c *Client) list(ctx context.Context, l listing, target *url.URL) ([]Partic
 		if number > l.maxPages && (len(p.participants) > 0 || p.next != "") {
 			return nil, l.refuse("the list has more pages than it may")
 		}
-		if number == 1 && p.next == "" { // the rule
+		if number == 1 && p.next == "" { // the usual case
 			return p.participants, nil
 		}
 		if number == 1 {
@@ -88,7 +88,7 @@ func withQuery(target *url.URL, encoded string) *url.URL {
 	return &u
 }
 
-// appendNew appends those of next that are not in held, and then holds them too.
+// appendNew appends to all those of next whose IDs are not in held, and then adds the IDs of next to held.
 func appendNew(all, next []Participant, held map[string]struct{}) []Participant {
 	for _, p := range next {
 		if _, ok := held[p.ID]; !ok {

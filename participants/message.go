@@ -7,9 +7,9 @@ const (
 	elided          = "…"
 )
 
-// cleanMessage keeps of Twilio's message the words that Twilio's own messages are made of, and
-// puts "…" for every run of others: those may be an identifier, an identity, an address or a name that came from
-// a user. A list of what is safe cannot leak what nobody thought of.
+// cleanMessage keeps the words of message that Twilio's messages usually consist of, and replaces every run of others by
+// "…": they may be an identifier, an identity, an address or a name of a user. A list of what is safe cannot
+// leak what nobody thought of.
 func cleanMessage(message string) string {
 	var kept []string
 	for word := range strings.FieldsSeq(message) {
@@ -30,7 +30,7 @@ func cleanMessage(message string) string {
 	return strings.Join(kept, " ")
 }
 
-// isUsual reports whether word is one that Twilio's error messages use. None of them tells who anybody is.
+// isUsual reports whether word is one that Twilio's error messages usually consist of. None of them identifies anybody.
 func isUsual(word string) bool {
 	switch word {
 	case "-", "a", "an", "the", "this", "that", "to", "of", "for", "in", "on", "or", "and", "with", "by", "from", "at", "as", "your", "you", "it", "its",

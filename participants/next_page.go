@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// maxNext bounds a link or token to a next page, which goes into a request line.
+// maxNext bounds the length of a link or token to a next page, which goes into a request line.
 const maxNext = 4096
 
 var (
@@ -17,9 +17,8 @@ var (
 	errNextForeign   = errors.New("its link leaves the list that was asked for")
 )
 
-// followURL returns the query of the next page of list, from a next_page_url. The link must be the list
-// itself, on the same scheme, host and port, so that all it can choose is the query; the
-// credentials go nowhere else.
+// followURL returns the query of next, a next_page_url. It must be list itself, with the same scheme, host, port and
+// path, so that the query is all that an answer can choose and credentials go nowhere else.
 func followURL(list *url.URL, _ url.Values, next string) (url.Values, error) {
 	if len(next) > maxNext {
 		return nil, errNextTooLong
@@ -47,7 +46,7 @@ func port(u *url.URL) string {
 	return cmp.Or(u.Port(), standard[strings.ToLower(u.Scheme)])
 }
 
-// followToken returns the query of the next page of a v2 list: that of the first with the token.
+// followToken returns the query of the next page of a v2 list: first with the token added.
 func followToken(_ *url.URL, first url.Values, token string) (url.Values, error) {
 	if len(token) > maxNext {
 		return nil, errNextTooLong

@@ -13,16 +13,16 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// object reads the fields of one JSON object, each once, reporting those that break their rule. What
-// nobody took is what the API's page does not document. Keys are matched exactly; the last of two equal ones counts.
+// object reads the fields of one JSON object, each once, and reports those that break their rule. Fields that
+// are left at the end are undocumented. Keys are matched exactly; of two equal ones the last counts.
 type object struct {
 	path   string   // of the object in the answer, "" for the whole answer
-	fields []member // parts of the answer's body; nil for what is no object
+	fields []member // parts of the answer's body; nil for a value that is not an object
 	report *report
 }
 
-// newObject reports raw when it is not an object; all fields of it are absent then. It uses the memory of
-// spent, whose fields nobody asks for any more.
+// newObject returns raw as an object. If it is something else, that is reported, and all fields are absent. It reuses the
+// memory of spent, which must not be read any more.
 func newObject(path string, raw []byte, spent object, r *report) object {
 	o := object{path: path, report: r}
 	fields, ok := r.split.members(raw, slices.Grow(spent.fields[:0], usualFields))
@@ -34,7 +34,7 @@ func newObject(path string, raw []byte, spent object, r *report) object {
 	return o
 }
 
-// usualFields is about how many fields an object has.
+// usualFields is about as many fields as an object has.
 const usualFields = 16
 
 func (o object) name(field string) string {
@@ -46,7 +46,7 @@ func (o object) name(field string) string {
 
 func (o object) problem(field, rule string) { o.report.problem(o.name(field), rule) }
 
-// peek returns a field as it is, nil when it is absent.
+// peek returns a field as it is, without taking it; nil when it is absent.
 func (o object) peek(field string) []byte {
 	var raw []byte
 	for _, m := range o.fields {
@@ -87,7 +87,7 @@ func (o object) forbidNull(field string) {
 	}
 }
 
-// quoted takes a string as it was sent, in its quotes; nil when it is absent or null, and for what is no string.
+// quoted takes a string as it was sent, in its quotes; nil when it is absent, null or not a string.
 func (o object) quoted(field string) []byte {
 	raw := o.raw(field)
 	if raw != nil && raw[0] != '"' {
@@ -97,7 +97,7 @@ func (o object) quoted(field string) []byte {
 	return raw
 }
 
-// text takes a string, "" when it is absent or null. The bool is false for those and for what is no string.
+// text takes a string; "" and false when it is absent, null or not a string.
 func (o object) text(field string) (string, bool) {
 	raw := o.quoted(field)
 	if raw == nil {
@@ -106,7 +106,7 @@ func (o object) text(field string) (string, bool) {
 	return string(unquote(raw)), true
 }
 
-// plain takes a string of any form.
+// plain takes a string without a rule.
 func (o object) plain(field string) string {
 	s, _ := o.text(field)
 	return s
@@ -144,8 +144,8 @@ func (o object) v2id(field string) string {
 	return s
 }
 
-// requested passes value on, reporting it when it is there and is not what was asked for. An empty
-// want was not asked for.
+// requested returns value, and reports it when it is not want, which was asked for. Where either is empty there is
+// nothing to compare.
 func (o object) requested(field, value, want string) string {
 	if value != "" && want != "" && value != want {
 		o.problem(field, "requested")
@@ -153,7 +153,7 @@ func (o object) requested(field, value, want string) string {
 	return value
 }
 
-// open takes one of an open list of words: a new one is noticed and passed on.
+// open takes one of an open list of words. A new one is noticed, but not a problem.
 func (o object) open(field, notice string, known ...string) string {
 	s, ok := o.text(field)
 	if ok && !slices.Contains(known, s) {
@@ -213,7 +213,7 @@ func (o object) jsonText(field string) json.RawMessage {
 	return compact(text)
 }
 
-// any takes a JSON value of whatever type, compacted.
+// any takes a JSON value of any type, compacted.
 func (o object) any(field string) json.RawMessage { return compact(o.raw(field)) }
 
 // array takes a list, nil when it is absent or null.
@@ -229,7 +229,7 @@ func (o object) array(field string) [][]byte {
 	return items
 }
 
-// rest takes all fields that are left, noticing each.
+// rest takes all fields that are left, and notices each.
 func (o object) rest(notice string) map[string]json.RawMessage {
 	var rest map[string]json.RawMessage
 	for _, m := range o.fields {
@@ -247,13 +247,13 @@ func (o object) rest(notice string) map[string]json.RawMessage {
 	return rest
 }
 
-// compact returns a copy of valid JSON without its white space, so that what was published and read again is the
-// same bytes. It returns nil for nil.
+// compact returns a copy of valid JSON without white space, so that it is the same bytes after it has been published and
+// read again. It returns nil for nil.
 func compact(raw []byte) json.RawMessage {
 	if raw == nil {
 		return nil
 	}
 	v := jsontext.Value(slices.Clone(raw))
-	_ = v.Compact() // it cannot fail on what is valid, and leaves the rest as it is
+	_ = v.Compact() // valid JSON cannot fail
 	return json.RawMessage(v)
 }

@@ -6,8 +6,7 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// orchestratorPage decodes a page of the v2 list. Its meta may be absent: what documents the list does
-// not say when it is sent.
+// orchestratorPage decodes a page of the v2 list. Its meta may be absent, since Twilio does not document when it is sent.
 func orchestratorPage(want asked) func([]byte, *report) page {
 	return func(body []byte, r *report) page {
 		r.api = Orchestrator
@@ -38,13 +37,13 @@ func decodeOrchestratorParticipant(body []byte, want asked, r *report) Participa
 	return orchestratorParticipant(whole, want)
 }
 
-// orchestratorParticipant reads a v2 participant. Its page calls every field optional and gives no pattern for
-// any identifier, so null is as good as absent, and identifiers are lenient.
+// orchestratorParticipant reads a v2 participant. Twilio documents every field as optional and no pattern for
+// identifiers, so null counts as absent, and identifiers are checked leniently.
 func orchestratorParticipant(o object, want asked) Participant {
 	o.require("id")
 	account := o.v2id("accountId")
 	if !validation.IsSID(account, validation.PrefixAccount) {
-		want.account = "" // one that is no SID cannot be compared with the credentials'
+		want.account = "" // an account id that is not a SID cannot be compared with the credentials'
 	}
 	return Participant{
 		API:            Orchestrator,

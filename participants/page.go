@@ -9,11 +9,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxDepth bounds how deeply an answer's values nest: encoding/json refuses to write what nests deeper than
-// 10,000, and what is passed on is put into further objects.
+// maxDepth bounds how deeply an answer's values nest, since they are published inside further objects: encoding/json,
+// which consumers may use, refuses what nests deeper than 10,000.
 const maxDepth = 512
 
-// asked is what an answer has to be about. What is empty was not asked for.
+// asked is what an answer must be about. Empty fields were not asked for.
 type asked struct {
 	account      string
 	conversation string
@@ -22,13 +22,13 @@ type asked struct {
 	participant  string
 }
 
-// newDocument returns the whole of body as an object, or one with no fields when body cannot be believed.
+// newDocument returns body as an object. If it is not a valid one, that is reported, and the object has no fields.
 func newDocument(body []byte, r *report) object {
 	if rule := textRule(body); rule != "" {
 		r.problem("body", rule)
 		return object{report: r}
 	}
-	const usual = 4 // its list, and what leads to the next page
+	const usual = 4 // fields: a list has participants and meta
 	fields, ok := r.split.members(body, make([]member, 0, usual))
 	if ok {
 		return object{fields: fields, report: r}
@@ -41,7 +41,7 @@ func newDocument(body []byte, r *report) object {
 	return object{report: r}
 }
 
-// textRule returns the rule that body breaks as a text, "" for none.
+// textRule returns the rule that body breaks before it is parsed; "" for none.
 func textRule(body []byte) string {
 	switch {
 	case !utf8.Valid(body):
@@ -93,8 +93,8 @@ func participantsOf(whole object, decode func(object) Participant) []Participant
 	return all
 }
 
-// nextPageURL returns the v1 and Flex link to the next page. Without meta there would be no telling
-// whether the list is whole.
+// nextPageURL returns the link to the next page of a v1 or Flex list. meta is required: without it there is no telling
+// whether the list is complete.
 func nextPageURL(whole object) string {
 	whole.require("meta")
 	raw := whole.raw("meta")

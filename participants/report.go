@@ -2,18 +2,18 @@ package participants
 
 import "github.com/rollcall-events/rollcall/validation"
 
-// maxProblems bounds what an Error carries: a page of 1,000 broken participants needs no 1,000 lines.
+// maxProblems bounds what an Error carries: 1,000 broken participants need not be 1,000 problems.
 const maxProblems = 20
 
-// report collects what is noticed while one answer is decoded. The rules that a problem may name are:
+// report collects the problems of one answer while it is decoded. Their rules, and how they are broken, are:
 //
-//	required              absent or null, though it must be there
-//	not_null              null, though its page does not let it be
+//	required              absent or null
+//	not_null              null
 //	object, array, string, integer
 //	                      another type of JSON value
 //	sid=XX, v2id          not an identifier of that form
 //	max=256               too many characters
-//	requested       another resource's than the one that was asked for
+//	requested             not what was asked for
 //	jsontext              a string that does not hold structurally valid JSON
 //	rfc3339, uri          not a date-time, not an absolute URI
 //	json, utf8, depth=512 the body is not JSON, not UTF-8, or nested too deeply to be passed on
@@ -21,11 +21,11 @@ type report struct {
 	api        API
 	problems   validation.Problems
 	unexpected func(api API, field string)
-	split      splitter // takes the answer apart
-	spent      object   // the last that nested returned
+	split      splitter
+	spent      object // the last one that nested returned
 }
 
-// nested is newObject for one that is read before nested is called again.
+// nested is newObject for an object that is not read any more when nested is called again.
 func (r *report) nested(path string, raw []byte) object {
 	r.spent = newObject(path, raw, r.spent, r)
 	return r.spent

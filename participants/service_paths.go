@@ -10,10 +10,10 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// maxServices bounds what is remembered. What is forgotten costs one more call, once.
+// maxServices bounds what is remembered. A service that was forgotten costs one more request, once.
 const maxServices = 1024
 
-// listEither lists under the path that answered last for service, and on a 404 under the other.
+// listEither lists at the path that answered last for service and, on a 404, at the other.
 func (c *Client) listEither(ctx context.Context, l listing, service validation.SID, plain, below *url.URL) ([]Participant, error) {
 	belowFirst := c.services.below(service)
 	first, second := plain, below
@@ -39,8 +39,8 @@ func isNotFound(err error) bool {
 	return errors.As(err, &e) && e.Failure == FailureStatus && e.Status == http.StatusNotFound
 }
 
-// servicePaths remembers the Conversations services whose conversations answer below
-// the service's own path alone. The plain path is the rule and needs no memory. The zero value is ready.
+// servicePaths remembers the Conversations services whose conversations are found only below the
+// service's own path. The plain path is usual and is not remembered. The zero value is ready to use.
 type servicePaths struct {
 	mu       sync.Mutex
 	services map[validation.SID]struct{}
@@ -54,7 +54,7 @@ func (s *servicePaths) below(service validation.SID) bool {
 	return ok
 }
 
-// remember notes where service was found, forgetting any other service when there are too many.
+// remember notes where the conversations of service were found. When it knows too many services it forgets some.
 func (s *servicePaths) remember(service validation.SID, below bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,21 +8,21 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// member is one field of an object. Its name is without quotes; its value is as it was sent, nil once it was taken.
+// member is one field of an object: its unquoted name, and its value as it was sent, or nil once it has been taken.
 type member struct{ name, value []byte }
 
-// splitter takes JSON text apart, one level at a time. What it returns are parts of that text, not
-// copies. It is used again and again, since what reads JSON is costly to make.
+// splitter takes JSON text apart, one level at a time. It returns parts of that text, not copies. One splitter
+// reads a whole answer, since a decoder is costly to make.
 type splitter struct {
 	dec  jsontext.Decoder
 	from bytes.Buffer
 }
 
-// tolerant makes jsontext read what encoding/json does: an object may name a key twice, and an escaped half of
-// a surrogate pair stands for U+FFFD.
+// tolerant makes jsontext accept what encoding/json does: an object may repeat a key, and an escaped half of a
+// surrogate pair stands for U+FFFD.
 var tolerant = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 
-// members appends the fields of the object text to into. It is false when text is something else, or more.
+// members appends the fields of text, an object, to into. It is false when text is not one object and nothing else.
 func (s *splitter) members(text []byte, into []member) ([]member, bool) {
 	if !s.open(text, '{') {
 		return nil, false
@@ -37,7 +37,7 @@ func (s *splitter) members(text []byte, into []member) ([]member, bool) {
 	return into, s.close()
 }
 
-// items returns the elements of the array text. It is false when text is something else, or more.
+// items returns the elements of text, an array. It is false when text is not one array and nothing else.
 func (s *splitter) items(text []byte) ([][]byte, bool) {
 	if !s.open(text, '[') {
 		return nil, false
@@ -53,7 +53,7 @@ func (s *splitter) items(text []byte) ([][]byte, bool) {
 	return items, s.close()
 }
 
-// open begins to read text, which must begin with delim.
+// open begins to read text, and reports whether it begins with delim.
 func (s *splitter) open(text []byte, delim jsontext.Kind) bool {
 	s.from = *bytes.NewBuffer(text)
 	s.dec.Reset(&s.from, tolerant...)
@@ -61,14 +61,15 @@ func (s *splitter) open(text []byte, delim jsontext.Kind) bool {
 	return err == nil && token.Kind() == delim
 }
 
-// close reads what ends the object or the array, and reports whether nothing follows but white space.
+// close reads the end of the object or array, and reports whether nothing but white space follows.
 func (s *splitter) close() bool {
 	_, err := s.dec.ReadToken()
 	_, end := s.dec.ReadToken()
 	return err == nil && errors.Is(end, io.EOF)
 }
 
-// value returns the next value of text, nil where there is none. The decoder's own may not outlast its next call.
+// value returns the next value of text, or nil on an error. It is cut from text, since what the decoder returns is
+// valid only until its next call.
 func (s *splitter) value(text []byte) []byte {
 	v, err := s.dec.ReadValue()
 	if err != nil {
@@ -78,11 +79,11 @@ func (s *splitter) value(text []byte) []byte {
 	return text[end-int64(len(v)) : end]
 }
 
-// unquote returns what a JSON string says: a part of text where nothing in it is escaped.
+// unquote returns the content of text, a JSON string: a part of text, if nothing in it is escaped.
 func unquote(text []byte) []byte {
 	if bytes.IndexByte(text, '\\') < 0 {
 		return text[1 : len(text)-1]
 	}
-	said, _ := jsontext.AppendUnquote(nil, text) // an error says that half a surrogate pair became U+FFFD
+	said, _ := jsontext.AppendUnquote(nil, text) // the only error is that half a surrogate pair became U+FFFD
 	return said
 }

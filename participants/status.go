@@ -16,9 +16,9 @@ const (
 	maxRetryAfter = time.Hour
 )
 
-// statusError reads what Twilio says with a status that is not 2xx. Its body has one of two shapes,
-// {code, message, more_info, status} and {code, message, httpStatusCode, params, userError}; one that has
-// neither, or breaks off, costs the code and the message and nothing else. The status is HTTP's alone.
+// statusError returns the *Error for an answer with a status other than 2xx. Its body has one of two shapes,
+// {code, message, more_info, status} and {code, message, httpStatusCode, params, userError}; without either, only
+// Code and Message are missing. Status is that of HTTP, whatever the body says.
 func statusError(operation string, resp *http.Response, now time.Time) *Error {
 	var said struct {
 		Code    json.RawMessage `json:"code"`
@@ -37,7 +37,7 @@ func statusError(operation string, resp *http.Response, now time.Time) *Error {
 	}
 }
 
-// errorCode returns one of Twilio's codes, which have at most six digits, or 0.
+// errorCode returns the error code that raw holds; 0 if it is not a number of at most six digits.
 func errorCode(raw json.RawMessage) int {
 	var code int
 	if json.Unmarshal(raw, &code) != nil || code < 0 || code > 999_999 {
@@ -54,7 +54,7 @@ func errorMessage(raw json.RawMessage) string {
 	return cleanMessage(message)
 }
 
-// requestID returns the Twilio-Request-Id of an answer when it looks like one.
+// requestID returns the Twilio-Request-Id of an answer; "" if it is not well formed.
 func requestID(resp *http.Response) string {
 	id := resp.Header.Get("Twilio-Request-Id")
 	if !validation.IsSID(id, validation.PrefixRequest) {
@@ -63,8 +63,8 @@ func requestID(resp *http.Response) string {
 	return id
 }
 
-// retryAfter reads a Retry-After header: a count of seconds or an HTTP date. What is past,
-// negative or malformed is 0; what is far away is maxRetryAfter.
+// retryAfter reads a Retry-After header: a number of seconds or an HTTP date. It returns 0 for one that is past,
+// negative or malformed, and at most maxRetryAfter.
 func retryAfter(header string, now time.Time) time.Duration {
 	header = strings.TrimSpace(header)
 	if date, err := http.ParseTime(header); err == nil {

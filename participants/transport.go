@@ -12,8 +12,7 @@ import (
 	"time"
 )
 
-// newHTTPClient returns the client that is used when none is given. Its time limit is a backstop
-// for callers whose context has no deadline.
+// newHTTPClient returns the default client. Its timeout is a backstop for calls whose context has no deadline.
 func newHTTPClient() *http.Client {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Client{
@@ -30,7 +29,7 @@ func newHTTPClient() *http.Client {
 	}
 }
 
-// withoutRedirects returns a copy of client that gives a redirect back as the answer it is, and
+// withoutRedirects returns a copy of client that returns a redirect as the answer and
 // keeps no cookies: credentials and state stay with the host and the call that they belong to.
 func withoutRedirects(client *http.Client) *http.Client {
 	c := *client
@@ -39,13 +38,13 @@ func withoutRedirects(client *http.Client) *http.Client {
 	return &c
 }
 
-// transportError is the *Error for a request that got no answer.
+// transportError returns the *Error for a request without an answer.
 func transportError(ctx context.Context, operation string, err error) *Error {
 	return &Error{Failure: FailureTransport, Operation: operation, Err: transportCause(ctx, err)}
 }
 
-// cause is why there was no answer, in words of our own: net/http's repeat the URL and, for a malformed
-// answer, what the server sent. The error itself can still be told by errors.Is and errors.As.
+// cause is why there was no answer, in words of our own: net/http's errors quote the URL and, for a malformed
+// answer, what the server sent. errors.Is and errors.As still find the error itself.
 type cause struct {
 	text string
 	err  error
@@ -54,8 +53,8 @@ type cause struct {
 func (c *cause) Error() string { return c.text }
 func (c *cause) Unwrap() error { return c.err }
 
-// transportCause describes err. The context's own error is added when it has one, since net/http
-// gives the cause of a cancellation in its stead.
+// transportCause describes err. It adds the context's error, if there is one: net/http may return the cause of a
+// cancellation instead.
 func transportCause(ctx context.Context, err error) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
