@@ -336,7 +336,15 @@ func start(t *testing.T, cfg Config) *bench {
 			t.Errorf("Run: got %v, want nil", err)
 		}
 	})
-	t.Cleanup(b.stop)
+	begun := b.series()
+	t.Cleanup(func() {
+		b.stop()
+		for s := range b.series() {
+			if _, ok := begun[s]; !ok {
+				t.Errorf("got a series %s that did not begin at zero", s)
+			}
+		}
+	})
 	return b
 }
 
@@ -405,6 +413,25 @@ func (b *bench) wantMetric(text string) {
 	if !strings.Contains(got, text+"\n") {
 		b.t.Errorf("got metrics\n%swant %s", got, text)
 	}
+}
+
+// series returns the value of every counter, and how often each histogram has observed.
+func (b *bench) series() map[string]float64 {
+	b.t.Helper()
+	families, err := b.reg.Gather()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	all := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			value := m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			if m.GetGauge() == nil {
+				all[fmt.Sprint(f.GetName(), m.GetLabel())] = value
+			}
+		}
+	}
+	return all
 }
 
 func sid(prefix string, n int) validation.SID {

@@ -2,12 +2,12 @@ package enrich
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rollcall-events/rollcall/events"
-	"github.com/rollcall-events/rollcall/participants"
 )
 
 // outcome is how a task ended: a roster status, the reason of a dead letter, or outcomeForgotten. A closed list.
@@ -15,6 +15,45 @@ type outcome string
 
 // outcomeForgotten is a task that is not ours any more: its event is done, or another process may have it.
 const outcomeForgotten outcome = "forgotten"
+
+// outcomes returns all of them. Reasons that only ingest gives are among them, and stay at zero.
+func outcomes() []outcome {
+	all := []outcome{outcome(events.RosterResolved), outcome(events.RosterGone), outcome(events.RosterNotNeeded), outcomeForgotten}
+	for _, r := range events.Reasons() {
+		all = append(all, outcome(r))
+	}
+	return all
+}
+
+// operation is what NATS is asked to store: a closed list.
+type operation string
+
+const (
+	opPublish operation = "publish"
+	opBury    operation = "bury"
+)
+
+func operations() []operation { return []operation{opPublish, opBury} }
+
+// apis returns the APIs that events belong to.
+func apis() (all []events.API) {
+	for _, k := range events.Kinds() {
+		if !slices.Contains(all, k.API) {
+			all = append(all, k.API)
+		}
+	}
+	return all
+}
+
+// lookups returns those that take a call to Twilio.
+func lookups() (all []events.Lookup) {
+	for _, k := range events.Kinds() {
+		if k.Lookup != events.LookupNone && !slices.Contains(all, k.Lookup) {
+			all = append(all, k.Lookup)
+		}
+	}
+	return all
+}
 
 // metrics are the pipeline's figures. Every label is from a closed list.
 type metrics struct {
@@ -30,7 +69,7 @@ type metrics struct {
 	panics         *prometheus.CounterVec
 }
 
-// newMetrics registers the figures of p with reg, which may be nil.
+// newMetrics registers the figures of p, every series at zero, with reg, which may be nil.
 func newMetrics(p *Pipeline, reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -76,10 +115,34 @@ func newMetrics(p *Pipeline, reg prometheus.Registerer) (*metrics, error) {
 			Help: "Panics caught, by where: in a call to Twilio, or in another turn of an event. Each is a defect: the log has its stack.",
 		}, []string{"where"}),
 	}
+	m.zero()
 	return m, register(reg, append([]prometheus.Collector{
 		m.events, m.calls, m.callSeconds, m.latency, m.coalesced, m.reused, m.storeFailures, m.extendFailures,
 		m.requests, m.panics,
 	}, p.gauges()...))
+}
+
+// zero begins every series: Prometheus' increase() does not see the first count of one that begins with it, and an alert
+// on it would stay silent.
+func (m *metrics) zero() {
+	for _, api := range apis() {
+		for _, o := range outcomes() {
+			m.events.WithLabelValues(string(o), string(api))
+		}
+	}
+	for _, lookup := range lookups() {
+		m.callSeconds.WithLabelValues(string(lookup))
+		m.requests.WithLabelValues(string(lookup))
+		for v := range rules {
+			m.calls.WithLabelValues(string(lookup), string(v))
+		}
+	}
+	for _, o := range operations() {
+		m.storeFailures.WithLabelValues(string(o))
+	}
+	for _, where := range places() {
+		m.panics.WithLabelValues(string(where))
+	}
 }
 
 func register(reg prometheus.Registerer, all []prometheus.Collector) error {
@@ -121,7 +184,7 @@ func (p *Pipeline) gauges() []prometheus.Collector {
 		}),
 		gauge("rollcall_enrich_oldest_head_seconds", "How long the slowest event has held up its conversation.", nil, p.oldestHead),
 	}
-	for _, api := range []events.API{participants.Conversations, participants.Flex, participants.Orchestrator} {
+	for _, api := range apis() {
 		all = append(all, gauge("rollcall_enrich_held_accounts", "Accounts whose credentials are missing or refused.",
 			prometheus.Labels{"api": string(api)}, func() float64 { return float64(p.gate.holds.count(api)) }))
 	}

@@ -18,6 +18,8 @@ const (
 	inTurn place = "turn" // anything else that is done for an event
 )
 
+func places() []place { return []place{inCall, inTurn} }
+
 // guard calls f and returns its error. Should f panic, it counts that, logs it with its stack, and returns the *participants.Error
 // of an answer that breaks the API's page: whatever f was given, it could not be worked on, and may be next time. What the panic
 // said is not told: it may quote what somebody wrote.

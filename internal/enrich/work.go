@@ -85,7 +85,7 @@ func (l *lane) publish(ctx context.Context, it *item) {
 	case isTooLarge(err):
 		e.letter = it.letterFor(e.event, events.ReasonTooLarge, nil)
 	default:
-		l.missed(err, "publish")
+		l.missed(err, opPublish)
 	}
 }
 
@@ -99,15 +99,15 @@ func (l *lane) bury(ctx context.Context, it *item) {
 	case isDone(err):
 		l.finish(it, outcomeForgotten)
 	default:
-		l.missed(err, "bury")
+		l.missed(err, opBury)
 	}
 }
 
 // missed is what follows when NATS did not take something: nothing is known of it, so wait and ask Head again.
-func (l *lane) missed(err error, operation string) {
+func (l *lane) missed(err error, o operation) {
 	l.misses++
-	l.p.metrics.storeFailures.WithLabelValues(operation).Inc()
-	l.p.log.Debug("not stored: will ask again", "operation", operation, "tries", l.misses, "error", err)
+	l.p.metrics.storeFailures.WithLabelValues(string(o)).Inc()
+	l.p.log.Debug("not stored: will ask again", "operation", o, "tries", l.misses, "error", err)
 	l.pause(poll(l.misses), nil)
 }
 

@@ -55,6 +55,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	return m, errors.Join(errs...)
 }
 
+// zero begins every series: Prometheus' increase() does not see the first count of one that begins with it.
 func (m *metrics) zero() {
 	m.feeds = make(map[events.Feed]feedMetrics)
 	for _, rt := range routes() {
@@ -65,6 +66,8 @@ func (m *metrics) zero() {
 		}
 		m.feeds[rt.feed] = f
 	}
+	m.webhooks.WithLabelValues(noFeed, string(noRoute))
+	m.duration.WithLabelValues(noFeed)
 }
 
 func (m *metrics) observe(feed events.Feed, res result, took time.Duration) {
