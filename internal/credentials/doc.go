@@ -9,14 +9,14 @@
 //	  "accounts": [
 //	    {
 //	      "account_sid": "AC00000000000000000000000000000001",
-//	      "auth_token": "the primary auth token",
-//	      "signing_keys": ["the secondary auth token", "a shared key"],
+//	      "auth_token": "the-primary-auth-token",
+//	      "signing_keys": ["the-secondary-auth-token", "a-shared-key"],
 //	      "api_key": "SK00000000000000000000000000000001",
-//	      "api_secret": "the secret of the API key"
+//	      "api_secret": "the-secret-of-the-API-key"
 //	    },
 //	    {
 //	      "account_sid": "AC00000000000000000000000000000002",
-//	      "auth_token": "the auth token of a subaccount"
+//	      "auth_token": "the-auth-token-of-a-subaccount"
 //	    }
 //	  ]
 //	}
@@ -25,5 +25,6 @@
 // The API is called with the API key, or else with the account SID and the auth
 // token. An account needs one of all these: a process that only receives webhooks can be
 // given a file of signing keys, one that only calls the API a file of API keys.
-// A field that is not listed here is an error. The file should be readable by its owner alone.
+// A field that is not listed here is an error, and so is a secret with white space or quotes in it.
+// The file should be readable by its owner alone.
 package credentials

@@ -115,15 +115,16 @@ func (f *fields) secret(name string) validation.Secret {
 	return f.sealed(name, value)
 }
 
-// sealed refuses what a slip of the hand makes of a secret.
+// sealed returns value as a secret, and notes what is wrong with it.
 func (f *fields) sealed(name, value string) validation.Secret {
-	switch {
-	case value == "":
+	secret := validation.NewSecret(value)
+	switch flaw := Flaw(secret); {
+	case secret.IsZero():
 		f.note(name, "is empty")
-	case strings.TrimSpace(value) != value:
-		f.note(name, "has white space around it")
+	case flaw != "":
+		f.note(name, flaw)
 	}
-	return validation.NewSecret(value)
+	return secret
 }
 
 // take decodes the field and takes it off the object; ok says that it was there and right.

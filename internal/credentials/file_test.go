@@ -28,9 +28,9 @@ func TestTheDocumentedExample(t *testing.T) {
 		}
 	}
 	b := read(t, example.String())
-	wantSigners(t, b, sid1+" the primary auth token", sid1+" the secondary auth token", sid1+" a shared key", sid2+" the auth token of a subaccount")
-	wantAPI(t, b, sid1, key1, "the secret of the API key")
-	wantAPI(t, b, sid2, sid2, "the auth token of a subaccount")
+	wantSigners(t, b, sid1+" the-primary-auth-token", sid1+" the-secondary-auth-token", sid1+" a-shared-key", sid2+" the-auth-token-of-a-subaccount")
+	wantAPI(t, b, sid1, key1, "the-secret-of-the-API-key")
+	wantAPI(t, b, sid2, sid2, "the-auth-token-of-a-subaccount")
 }
 
 func TestPartsOfAnAccount(t *testing.T) {
@@ -73,11 +73,15 @@ func TestBadFiles(t *testing.T) {
 		"token no string":        {account(`"account_sid":"` + sid1 + `","auth_token":123`), []string{"accounts[0].auth_token: must be a string"}},
 		"token null":             {account(`"account_sid":"` + sid1 + `","auth_token":null`), []string{"accounts[0].auth_token: must be a string"}},
 		"token empty":            {account(`"account_sid":"` + sid1 + `","auth_token":""`), []string{"accounts[0].auth_token: is empty"}},
-		"token with newline":     {account(`"account_sid":"` + sid1 + `","auth_token":"hunter2\n"`), []string{"accounts[0].auth_token: has white space around it"}},
+		"token with newline":     {account(`"account_sid":"` + sid1 + `","auth_token":"hunter2\n"`), []string{"accounts[0].auth_token: has white space in it"}},
+		"token with a space":     {account(`"account_sid":"` + sid1 + `","auth_token":"hunter2 hunter2"`), []string{"accounts[0].auth_token: has white space in it"}},
+		"token in quotes":        {account(`"account_sid":"` + sid1 + `","auth_token":"\"hunter2\""`), []string{"accounts[0].auth_token: has quotes in it"}},
+		"key in quotes":          {account(good + `,"signing_keys":["a","'hunter2'"]`), []string{"accounts[0].signing_keys[1]: has quotes in it"}},
+		"API secret in quotes":   {account(good + ",\"api_key\":\"" + key1 + "\",\"api_secret\":\"`hunter2`\""), []string{"accounts[0].api_secret: has quotes in it"}},
 		"keys no list":           {account(good + `,"signing_keys":"hunter2"`), []string{"accounts[0].signing_keys: must be a list of strings"}},
 		"key no string":          {account(good + `,"signing_keys":["a",1]`), []string{"accounts[0].signing_keys: must be a list of strings"}},
 		"key empty":              {account(good + `,"signing_keys":["a",""]`), []string{"accounts[0].signing_keys[1]: is empty"}},
-		"key with spaces":        {account(good + `,"signing_keys":[" hunter2"]`), []string{"accounts[0].signing_keys[0]: has white space around it"}},
+		"key with spaces":        {account(good + `,"signing_keys":[" hunter2"]`), []string{"accounts[0].signing_keys[0]: has white space in it"}},
 		"API key alone":          {account(good + `,"api_key":"` + key1 + `"`), []string{"accounts[0].api_secret: is missing beside api_key"}},
 		"API secret alone":       {account(good + `,"api_secret":"hunter2"`), []string{"accounts[0].api_key: is missing beside api_secret"}},
 		"malformed API key":      {account(good + `,"api_key":"hunter2","api_secret":"s"`), []string{"accounts[0].api_key: must be SK and 32 hexadecimal digits"}},
@@ -87,7 +91,7 @@ func TestBadFiles(t *testing.T) {
 			"accounts[0].x: is not a field of this file",
 			"accounts[1].auth_token: is empty",
 			"accounts[1].account_sid: is missing",
-			"accounts[2].api_secret: has white space around it",
+			"accounts[2].api_secret: has white space in it",
 			"accounts[2].api_key: is missing beside api_secret",
 			"accounts[2].account_sid: is that of accounts[0] too"}},
 	} {

@@ -5,22 +5,15 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"unicode"
 
+	"github.com/rollcall-events/rollcall/internal/credentials"
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// quotes are in no secret of Twilio's. Shells take them off, but "docker run --env-file" and most other readers of such files do not.
-const quotes = "\"'`"
-
-// checkSecret refuses what a slip of the hand makes of secret, with which each webhook would be
-// answered 403, and each call 401. The zero Secret has no problem.
+// checkSecret notes the flaw of secret, if it has one. The zero Secret has none.
 func checkSecret(ps *Problems, setting string, secret validation.Secret) {
-	switch value := secret.Reveal(); {
-	case strings.ContainsFunc(value, unicode.IsSpace):
-		ps.Add(setting, "has white space in it", "give the secret alone, without spaces and line ends")
-	case strings.ContainsAny(value, quotes):
-		ps.Add(setting, "has quotes in it", "give the secret without them: an env file of docker, say, keeps them as part of the value")
+	if flaw := credentials.Flaw(secret); flaw != "" {
+		ps.Add(setting, flaw, "give the secret alone (an env file of docker, for one, keeps quotes as part of the value)")
 	}
 }
 
@@ -44,13 +37,12 @@ func fromFile(ps *Problems, setting, path string, secret *validation.Secret) {
 		ps.Add(setting+"_FILE", "names a file that cannot be read ("+cause(err)+")", "correct the path or the file's permissions")
 		return
 	}
-	switch held := validation.NewSecret(strings.TrimSpace(string(content))); {
+	held := validation.NewSecret(strings.TrimSpace(string(content)))
+	switch flaw := credentials.Flaw(held); {
 	case held.IsZero():
 		ps.Add(setting+"_FILE", "names an empty file", "write the secret into it")
-	case strings.ContainsFunc(held.Reveal(), unicode.IsSpace):
-		ps.Add(setting+"_FILE", "names a file that holds more than one word", "write the secret alone into it")
-	case strings.ContainsAny(held.Reveal(), quotes):
-		ps.Add(setting+"_FILE", "names a file with quotes in it", "write the secret into it without them")
+	case flaw != "":
+		ps.Add(setting+"_FILE", "names a file whose secret "+flaw, "write the secret alone into it")
 	case secret.IsZero() || *secret == held:
 		*secret = held
 	default:
