@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,12 +41,17 @@ func TestARawEventComesOutEnriched(t *testing.T) {
 
 func TestARestartWithWorkQueuedLosesNothing(t *testing.T) {
 	w := newWorld(t)
-	w.twilio.setAnswer(func(_ http.ResponseWriter, r *http.Request, _ int) bool {
+	var good atomic.Int64 // calls that are still answered well
+	w.twilio.setAnswer(func(rw http.ResponseWriter, r *http.Request, _ int) bool {
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-r.Context().Done():
 		}
-		return false
+		if good.Add(-1) >= 0 {
+			return false
+		}
+		fail(rw, http.StatusServiceUnavailable, 20503)
+		return true
 	})
 	const conversations, each = 20, 10
 	for n := range each {
@@ -54,6 +61,7 @@ func TestARestartWithWorkQueuedLosesNothing(t *testing.T) {
 	}
 	for range 3 {
 		before, _ := w.out.counts()
+		good.Store(1) // so that there is work left for the next
 		p := w.start("--concurrency=2")
 		await(t, "more events", func() bool { n, _ := w.out.counts(); return n > before })
 		if code := p.stop(); code != exitOK {
@@ -63,6 +71,7 @@ func TestARestartWithWorkQueuedLosesNothing(t *testing.T) {
 	if n, _ := w.out.counts(); n == conversations*each {
 		t.Error("got all events before the last start: the test shows nothing")
 	}
+	good.Store(math.MaxInt64)
 	w.start()
 	w.out.await(t, conversations*each, 0)
 	w.out.wantInOrder(t, conversations, each)

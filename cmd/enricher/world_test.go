@@ -175,6 +175,18 @@ func await(t *testing.T, what string, condition func() bool) {
 	}
 }
 
+// awaitCount waits until so many are counted, for as long as there are ever more: how fast is no matter of these tests.
+func awaitCount(t *testing.T, what string, want int, count func() int) {
+	t.Helper()
+	for got := count(); got < want; {
+		before := got
+		await(t, fmt.Sprintf("more than %d %s", before, what), func() bool { got = count(); return got > before })
+	}
+	if got := count(); got != want {
+		t.Errorf("got %d %s, want %d", got, what, want)
+	}
+}
+
 // outcomes is what came out, in the order in which NATS stored it.
 type outcomes struct {
 	mu       sync.Mutex
@@ -237,17 +249,15 @@ func (o *outcomes) counts() (enriched, dead int) {
 
 func (o *outcomes) await(t *testing.T, enriched, dead int) {
 	t.Helper()
-	await(t, fmt.Sprintf("%d enriched and %d dead", enriched, dead), func() bool {
-		e, d := o.counts()
-		return e >= enriched && d >= dead
-	})
-	if e, d := o.counts(); e != enriched || d != dead {
-		t.Errorf("got %d enriched and %d dead, want %d and %d", e, d, enriched, dead)
+	awaitCount(t, "enriched", enriched, func() int { n, _ := o.counts(); return n })
+	awaitCount(t, "dead", dead, func() int { _, n := o.counts(); return n })
+	if n, _ := o.counts(); n != enriched {
+		t.Errorf("got %d enriched, want %d", n, enriched)
 	}
 }
 
 // awaitStored waits until n events are in the stream, each once: for when a listener may have missed some.
-func (w *world) awaitStored(n uint64) {
+func (w *world) awaitStored(n int) {
 	w.t.Helper()
 	nc, err := nats.Connect(w.url)
 	if err != nil {
@@ -258,7 +268,7 @@ func (w *world) awaitStored(n uint64) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	stored := func() uint64 {
+	awaitCount(w.t, "stored events", n, func() (sum int) {
 		s, err := js.Stream(w.t.Context(), "ROLLCALL_ENRICHED")
 		if err != nil {
 			return 0
@@ -267,16 +277,11 @@ func (w *world) awaitStored(n uint64) {
 		if err != nil {
 			return 0
 		}
-		sum := uint64(0)
 		for _, n := range info.State.Subjects {
-			sum += n
+			sum += int(n)
 		}
 		return sum
-	}
-	await(w.t, fmt.Sprintf("%d stored events", n), func() bool { return stored() >= n })
-	if got := stored(); got != n {
-		w.t.Errorf("got %d stored events, want %d", got, n)
-	}
+	})
 }
 
 // wantInOrder checks that each conversation's events came out once, in order.
