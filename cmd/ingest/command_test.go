@@ -95,7 +95,7 @@ func (c *command) ended(t *testing.T) int {
 	select {
 	case code := <-c.exit:
 		return code
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("the command did not end:\n%s", c.stderr.String())
 		return 0
 	}
@@ -168,9 +168,9 @@ func (b *lockedBuffer) String() string {
 
 func wait(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !done(); {
+	for deadline := time.Now().Add(time.Minute); !done(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited 15 s for %s", what)
+			t.Fatalf("waited a minute for %s", what)
 		}
 		<-time.After(10 * time.Millisecond)
 	}

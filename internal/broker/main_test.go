@@ -142,7 +142,7 @@ func work(tb testing.TB, c *Conn) *worker {
 func (w *worker) take(tb testing.TB, n int) []*Task {
 	tb.Helper()
 	var got []*Task
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(time.Minute)
 	for len(got) < n {
 		select {
 		case task := <-w.tasks:
@@ -157,7 +157,7 @@ func (w *worker) take(tb testing.TB, n int) []*Task {
 // eventually waits until ok.
 func eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
