@@ -13,8 +13,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A stream that changes its leader has nobody who answers for a moment. These, and answerTimeout for who sets no limit, are
-// what jetstream's own publishes do by default.
+// While a stream changes its leader, nobody answers for a moment: so there are nobodyRetries more tries, nobodyWait apart. Like
+// answerTimeout, for callers that set no limit, these are the defaults of jetstream's own publish.
 const (
 	nobodyRetries = 2
 	nobodyWait    = 250 * time.Millisecond
@@ -33,7 +33,7 @@ type acks struct {
 	waiting map[string]*pending
 }
 
-// pending is one publish that waits. Whoever takes it out of acks.waiting owes it an answer, or is itself the one who waits.
+// pending is one publish that waits. Whoever takes it out of acks.waiting must answer it, unless that is the waiting publish itself.
 type pending struct {
 	subject  string
 	answered chan answer // room for one
@@ -45,7 +45,7 @@ type answer struct {
 	err     error
 }
 
-// publish sends m and waits for its acknowledgement until ctx is done or limit, where there is one, is over. It returns at once when
+// publish sends m and waits for its acknowledgement until ctx is done, or for limit if that is not 0. It returns at once when
 // its subject is denied, and when the connection is lost.
 func (a *acks) publish(ctx context.Context, nc *nats.Conn, m *nats.Msg, limit time.Duration) (*jetstream.PubAck, error) {
 	p, ok := a.idle.Get().(*pending)
@@ -72,6 +72,7 @@ func (a *acks) publish(ctx context.Context, nc *nats.Conn, m *nats.Msg, limit ti
 	}
 }
 
+// within returns for how long a publish may wait.
 func within(ctx context.Context, limit time.Duration) time.Duration {
 	if limit > 0 {
 		return limit
@@ -133,7 +134,7 @@ func (a *acks) giveUp(p *pending, reply string, err error) (*nats.Msg, error) {
 	return nil, err
 }
 
-// take returns what waits for reply, which then does so no more; nil when it is answered, or was given up.
+// take removes and returns what waits for reply; nil when that was answered or given up before.
 func (a *acks) take(reply string) *pending {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -16,7 +16,7 @@ type checkpoint struct {
 	last   origin // of the event that this is the outcome of
 	unsent bool   // this is a burial, and its letter may not be in DEAD yet
 	floor  uint64 // what is on the key in QUEUE below this sequence is done; this process's own knowledge
-	made   int64  // of which QUEUE that is true: see consumer
+	made   int64  // the QUEUE in which that is true, as consumer.made has it
 }
 
 // covers reports whether the event at o is done. Events of a key are finished in order, each published or buried.
@@ -60,6 +60,7 @@ func (c *Conn) getFrom(ctx context.Context, stream, subject string, seq uint64) 
 	})
 }
 
+// get reads a message from any replica of stream. rest is what read adds to the subject of the request, which may be denied by itself.
 func (c *Conn) get(ctx context.Context, stream, rest string, read func(context.Context, jetstream.Stream) (*jetstream.RawStreamMsg, error)) (*jetstream.RawStreamMsg, error) {
 	s, err := c.stream(ctx, stream)
 	if err != nil {

@@ -38,11 +38,11 @@ type Conn struct {
 	checkpoints *checkpointCache
 	closed      chan struct{}
 	now         func() time.Time
-	made        time.Time                          // with a monotonic clock, as what now returns
+	opened      time.Time                          // what tasks count their time from, by the monotonic clock
 	decode      func([]byte) (events.Event, error) // a message of RAW
-	member      string                             // its name among the enrichers
-	idle        *outage                            // in which tasks cannot be taken
-	strangers   *outage                            // in which the other enrichers cannot be known
+	member      string                             // this process's name among the enrichers
+	idle        *outage                            // tells when no tasks can be taken
+	strangers   *outage                            // tells when the other enrichers cannot be found
 	payload     atomic.Int64                       // what maxPayload returns; 0 until it is known
 
 	mu        sync.Mutex
@@ -52,8 +52,8 @@ type Conn struct {
 	again     chan struct{}               // closed when the connection is made, or made again
 }
 
-// Connect returns a Conn that connects in the background if NATS is not there yet
-// and for ever after. What cannot become right by waiting (a bad URL, an unreadable seed) is an error at once.
+// Connect returns a Conn, also when NATS is not there yet: it then connects in the background, and it does so
+// again, for ever, whenever the connection is lost. What cannot become right by waiting (a bad URL, an unreadable seed) is an error.
 // No error or log line shows what a URL or a file of credentials holds.
 func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	if err := checkURLs(cfg.URL); err != nil {
@@ -78,7 +78,7 @@ func connect(ctx context.Context, cfg Config, more ...nats.Option) (*Conn, error
 		checkpoints: newCheckpointCache(cachedCheckpoints),
 		closed:      make(chan struct{}),
 		now:         time.Now,
-		made:        time.Now(),
+		opened:      time.Now(),
 		decode:      events.DecodeRaw,
 		member:      rand.Text(),
 		streams:     make(map[string]jetstream.Stream),
@@ -114,7 +114,7 @@ func (c *Conn) dial(opts []nats.Option) error {
 	return nil
 }
 
-// lifetime are the options that keep the connection, and tell of it.
+// lifetime returns the options that keep the connection, and report on it.
 func (c *Conn) lifetime() []nats.Option {
 	opts := []nats.Option{
 		nats.MaxReconnects(-1),
@@ -164,7 +164,7 @@ func (c *Conn) onReconnect(nc *nats.Conn) {
 	c.metrics.connected.Set(1)
 	c.metrics.reconnects.Inc()
 	c.denials.reset()
-	c.saidBefore("")
+	c.noteProblem("")
 	c.tellConnected()
 	c.log.Info("connected to NATS again", "client", c.cfg.Name, "server", nc.ConnectedServerName())
 }
@@ -177,7 +177,7 @@ func (c *Conn) onDisconnect(nc *nats.Conn, err error) {
 	}
 }
 
-// onProblem is told what has no request to be the answer of.
+// onProblem handles what NATS reports out of band, and not in answer to a request.
 func (c *Conn) onProblem(_ *nats.Conn, sub *nats.Subscription, err error) {
 	if operation, subject, ok := deniedOperation(err); ok {
 		c.metrics.problems.WithLabelValues("denied").Inc()
@@ -195,20 +195,20 @@ func (c *Conn) onProblem(_ *nats.Conn, sub *nats.Subscription, err error) {
 		return
 	}
 	c.metrics.problems.WithLabelValues("other").Inc()
-	if c.saidBefore(err.Error()) {
+	if !c.noteProblem(err.Error()) {
 		return
 	}
 	c.log.Warn("NATS reported a problem", "client", c.cfg.Name, "error", err)
 }
 
-// saidBefore notes what NATS reports, and returns whether it was the last thing that it reported on this connection: a
-// login that is refused, say, is tried again every second.
-func (c *Conn) saidBefore(problem string) bool {
+// noteProblem notes what NATS reports, and returns whether it is another problem than the last: a login that is
+// refused, say, is tried again every second.
+func (c *Conn) noteProblem(problem string) (isNew bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	before := c.problem == problem
+	isNew = c.problem != problem
 	c.problem = problem
-	return before
+	return isNew
 }
 
 // Close drains and closes, bounded by ctx. It is idempotent.
@@ -226,8 +226,8 @@ func (c *Conn) Close(ctx context.Context) error {
 	}
 }
 
-// nextConnection is closed when the connection is next made, or made again. Who asks before trying what fails, and then waits for
-// it, misses none.
+// nextConnection returns a channel that is closed when the connection is next made, or made again. Who gets it before
+// trying something, and waits on it after that has failed, misses no connection.
 func (c *Conn) nextConnection() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -241,8 +241,8 @@ func (c *Conn) tellConnected() {
 	c.again = make(chan struct{})
 }
 
-// connection reports whether the connection is up, and its number among those made so far. It has been up all the time from one call
-// to another if both say so of one number.
+// connection reports whether the connection is up, and its number among those made so far. Two calls that say "up" with the same
+// number say that it was up all the time in between.
 func (c *Conn) connection() (number uint64, up bool) {
 	number = c.nc.Stats().Reconnects
 	up = c.nc.IsConnected()

@@ -22,7 +22,7 @@ func (c *Conn) buryCorrupt(ctx context.Context, msg jetstream.Msg, why error) {
 	_ = msg.TermWithReason(string(events.ReasonCorrupt)) // when lost, it is delivered and buried again, under the same id
 }
 
-// corruptLetter holds the message's bytes, cut at what the letter can carry in base64.
+// corruptLetter returns a letter with the message's bytes, cut to what it can carry in base64.
 func (c *Conn) corruptLetter(msg jetstream.Msg, why error) events.DeadLetter {
 	body, detail := msg.Data(), why.Error()
 	if limit := int(max(c.maxPayload(), 64<<10)) / 2; len(body) > limit {

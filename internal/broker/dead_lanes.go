@@ -17,8 +17,8 @@ const (
 )
 
 // eachInOrder calls do for each of the letters: those of a key in order, those of several keys side by side. done is told of each letter that do is
-// through with, one at a time. The first error ends it, unless it is a *NotReplayableError, which done is told.
-func (*Conn) eachInOrder(ctx context.Context, letters iter.Seq2[Buried, error],
+// through with, one at a time. The first error ends it, except a *NotReplayableError: done is told that one, and the others go on.
+func eachInOrder(ctx context.Context, letters iter.Seq2[Buried, error],
 	do func(ctx context.Context, b Buried) error, done func(Buried, error),
 ) error {
 	var mu sync.Mutex

@@ -13,7 +13,7 @@ import (
 // RemoveDead removes the letters, those of a key one after the other and of several keys side by side, and overwrites them on the
 // server's disk. It tells done of each that is gone, one at a time. It can be stopped anywhere and run again.
 func (c *Conn) RemoveDead(ctx context.Context, letters iter.Seq2[Buried, error], done func(Buried)) error {
-	return c.eachInOrder(ctx, letters, func(ctx context.Context, b Buried) error {
+	return eachInOrder(ctx, letters, func(ctx context.Context, b Buried) error {
 		return c.removeLetter(ctx, b, erase)
 	}, func(b Buried, _ error) { done(b) })
 }

@@ -34,7 +34,7 @@ func (e *NotReplayableError) Unwrap() error { return e.cause }
 // again within the topology's Duplicates, the event is known and only the letter is removed. The letters of
 // a key are replayed in order, one after the other, those of several keys side by side.
 func (c *Conn) ReplayDead(ctx context.Context, letters iter.Seq2[Buried, error], done func(Buried, error)) error {
-	return c.eachInOrder(ctx, letters, c.replayLetter, done)
+	return eachInOrder(ctx, letters, c.replayLetter, done)
 }
 
 func (c *Conn) replayLetter(ctx context.Context, b Buried) error {

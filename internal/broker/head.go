@@ -85,11 +85,11 @@ func (t *Task) firstUndone(ctx context.Context, cp checkpoint) (uint64, error) {
 		}
 		from = m.Sequence + 1
 	}
-	return from - 1, nil // the last that it came to: the task has not been looked at, and is not the head before those are acknowledged
+	return from - 1, nil // the last one looked at: the task has not been reached, and is not the head until those are acknowledged
 }
 
-// fill gives a task that was shed its event back, from its message in QUEUE. Where QUEUE was made anew, and this is another's, which came from
-// o, the task is to be forgotten: what became of its event comes by itself, and to acknowledge the task would be to lose the other.
+// fill gives a task that was shed its event back from m, the message at its place in QUEUE, which came from o. In a QUEUE that was made anew that
+// can be another event. The task is to be forgotten then: its own event comes again by itself, and to acknowledge the task would be to lose the other.
 func (t *Task) fill(m *jetstream.RawStreamMsg, o origin) error {
 	if o != t.origin {
 		return ErrLapsed
@@ -105,10 +105,10 @@ func (t *Task) fill(m *jetstream.RawStreamMsg, o origin) error {
 	return nil
 }
 
-// missing decides on a task that a direct get did not find in QUEUE. Another process finished it, or an operator removed it; or else whoever
-// answered is behind. That can be the leader of QUEUE too: the server that delivers a task may have stored it before any other, since
-// each takes over in its own time what is agreed on. So only a leader that has come as far as the task can say that it is gone. And
-// nothing is acknowledged on its word, for there may be another leader between the two questions: what is gone needs no
+// missing decides on a task that a direct get did not find in QUEUE. Either it is gone, because another process finished it or an operator removed
+// it, or the server that answered is behind. Even the leader of QUEUE can be: each server stores what is agreed on in its own time, and the
+// one that delivers a task may be first. So only a leader that has come as far as the task can say that it is gone. And
+// nothing is acknowledged on its word, since the leader may change between the two questions: what is gone needs no
 // acknowledgement, and what is not is delivered again.
 func (t *Task) missing(ctx context.Context) error {
 	t.conn.checkpoints.drop(t.key())

@@ -179,7 +179,7 @@ func (m *members) heard(key *nats.Msg) {
 	m.mu.Lock()
 	_, known := m.seen[strings.TrimPrefix(key.Subject, membersPrefix)]
 	m.mu.Unlock()
-	if known != left(key.Header) {
+	if known != left(key.Header) { // neither a newcomer, nor a known one that leaves
 		return
 	}
 	select {

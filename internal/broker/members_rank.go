@@ -14,12 +14,12 @@ const priorityGroup = "enrichers"
 // lastRank is the last priority that the server knows.
 const lastRank = 9
 
-// ranks is in which place this process takes from each partition: in the first, 0, where it is the owner, else only
-// what those before it did not ask for.
+// ranks is the place in which this process takes from each partition: 0, the first, where it is the owner. In a later place it
+// gets only what those before it did not ask for.
 type ranks struct {
 	mu   sync.Mutex
 	rank []int
-	end  []context.CancelFunc // of the pull that goes on with that rank
+	end  []context.CancelFunc // ends the pull that uses that rank
 }
 
 func newRanks(partitions int) *ranks {
@@ -28,7 +28,7 @@ func newRanks(partitions int) *ranks {
 
 func (r *ranks) partitions() int { return len(r.rank) }
 
-// begin returns the rank to pull from partition p with. The context ends when it is another.
+// begin returns the rank to pull from partition p with, and a context that ends when that rank changes.
 func (r *ranks) begin(ctx context.Context, p int) (context.Context, context.CancelFunc, int) {
 	ctx, end := context.WithCancel(ctx)
 	r.mu.Lock()

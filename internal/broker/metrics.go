@@ -58,7 +58,7 @@ type metrics struct {
 	seconds    *prometheus.HistogramVec
 	tasks      *prometheus.CounterVec // event
 
-	// Without labels; those who take no tasks do not show them.
+	// Vectors without labels: a client that takes no tasks sets none of them, and so does not export them.
 	members *prometheus.GaugeVec
 	owned   *prometheus.GaugeVec
 	full    *prometheus.GaugeVec

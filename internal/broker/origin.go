@@ -12,8 +12,8 @@ const headerStreamSource = "Nats-Stream-Source"
 
 // origin is an event's place in RAW: what order on a key is counted by. The epoch is the identity
 // of the RAW stream (a digest of its creation time, made by the server), since sequences
-// start again when a stream is made anew. They do not otherwise, unless RAW has lost its end in a power cut, for want of sync_interval: always: it then
-// gives the same sequences again in the same epoch, and a new event with one is taken for the one that was done. The zero origin is unknown.
+// start again when a stream is made anew. Within an epoch a sequence comes only once, unless RAW lost its end in a power cut for want of
+// sync_interval: always: a new event then gets the sequence of one that was done, and is taken for that. The zero origin is unknown.
 type origin struct {
 	epoch string
 	seq   uint64

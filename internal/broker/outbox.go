@@ -18,16 +18,16 @@ import (
 
 const (
 	outboxStream   = "ROLLCALL_OUTBOX"
-	outboxMaxBytes = 1 << 30
+	outboxMaxBytes = 1 << 30         // by default
 	directTimeout  = 2 * time.Second // for NATS, before an event goes to disk
 	keepTimeout    = 5 * time.Second // for the disk, where ctx allows that much
 
-	// outboxDuplicates is for how long this server remembers ids, as short as may be: RAW remembers them for hours, and here each would take some 150
-	// bytes of ingest's memory.
+	// outboxDuplicates is how long this server remembers ids: as short as it allows, since RAW remembers them for hours, and here each would take some
+	// 150 bytes of ingest's memory.
 	outboxDuplicates = 100 * time.Millisecond
 
-	// storeSlack is how much more than MaxBytes this server may store. Its own limit, beyond which it gives up JetStream as a whole, is thus never met,
-	// and not what happens to be free when it starts.
+	// storeSlack is how much more than MaxBytes this server may store. So the stream's limit is always met before the server's own, beyond which it
+	// gives up JetStream as a whole, and neither depends on what happens to be free when it starts.
 	storeSlack = 64 << 20
 )
 
@@ -150,7 +150,7 @@ func (o *Outbox) direct(ctx context.Context, m *nats.Msg) error {
 	return err
 }
 
-// keep writes m to disk, why being the reason where there is a new one. Whatever its error, m may be there.
+// keep writes m to disk. why says why NATS did not take it, nil where NATS was not asked. After any error, m may be there all the same.
 func (o *Outbox) keep(ctx context.Context, m *nats.Msg, why error) error {
 	if o.broken.Load() {
 		return &brokenError{why}
@@ -183,8 +183,8 @@ func (o *Outbox) keep(ctx context.Context, m *nats.Msg, why error) error {
 	return nil
 }
 
-// The server's "insufficient resources" and "store failed": beyond its own limit, and beyond MaxBytes. It has no answer to what is beyond the disk: see
-// mending.
+// The server's "insufficient resources" and "store failed": beyond its own limit, and beyond MaxBytes. When the disk itself is full it does not answer:
+// see mending.
 const (
 	errCodeInsufficientResources jetstream.ErrorCode = 10023
 	errCodeStoreFailed           jetstream.ErrorCode = 10077

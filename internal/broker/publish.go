@@ -21,8 +21,8 @@ import (
 const deadHeadroom = 16 << 10
 
 // PublishRaw stores e in RAW and returns once the server has acknowledged it. An event
-// whose ID is already there is a success: duplicate is true and nothing is stored. How long it may
-// take is for ctx to say; after an error of any kind the event may still have been
+// whose ID is already there is a success: duplicate is true and nothing is stored. It takes as long as ctx
+// allows, or 5 s where ctx has no deadline. After an error of any kind the event may still have been
 // stored, and the same event may be published again without harm. An error with TooLarge() bool that returns true is permanent.
 func (c *Conn) PublishRaw(ctx context.Context, e events.Event) (duplicate bool, err error) {
 	m, err := rawMessage(ctx, e)
@@ -43,7 +43,7 @@ func (c *Conn) PublishDead(ctx context.Context, d events.DeadLetter) error {
 	return err
 }
 
-// letterMessage is the message of a letter that no task is the reason of.
+// letterMessage is the message of a letter that is not about a task.
 func letterMessage(ctx context.Context, d events.DeadLetter) (*nats.Msg, error) {
 	if d.ID == "" && d.Event != nil {
 		d.ID = d.Event.ID
@@ -90,7 +90,7 @@ func (c *Conn) store(ctx context.Context, m *nats.Msg) (duplicate bool, err erro
 	return c.storeWithin(ctx, m, 0)
 }
 
-// storeWithin is store with a limit of its own, unless that is 0: then there is ctx's, or 5 s.
+// storeWithin is store with a limit of its own; 0 leaves that to ctx, or 5 s.
 func (c *Conn) storeWithin(ctx context.Context, m *nats.Msg, limit time.Duration) (duplicate bool, err error) {
 	to := destinationOf(m)
 	ack, err := c.send(ctx, m, sending{to.stage, to.headroom, limit}, expectStream(to.stream))
@@ -107,7 +107,7 @@ type destination struct {
 }
 
 func destinationOf(m *nats.Msg) destination {
-	if strings.HasPrefix(m.Subject, "rollcall.dead.") {
+	if strings.HasPrefix(m.Subject, deadPrefix) {
 		return destination{events.StageDead, deadStream, 0}
 	}
 	return destination{events.StageRaw, rawStream, deadHeadroom}
@@ -128,7 +128,7 @@ func expectLast(sequence uint64, subjects string) expectation {
 	}
 }
 
-// publish sends m and waits for the server's acknowledgement. How long it may take is for ctx to say, or 5 s.
+// publish sends m and waits for the server's acknowledgement, as long as ctx allows, or 5 s where it has no deadline.
 func (c *Conn) publish(ctx context.Context, stage events.Stage, m *nats.Msg, all ...expectation) (*jetstream.PubAck, error) {
 	return c.send(ctx, m, sending{stage: stage}, all...)
 }

@@ -29,7 +29,7 @@ type Task struct {
 	lane    string   // the subject of every message on the key in QUEUE
 	queue   uint64   // the sequence in QUEUE
 	origin  origin
-	held    atomic.Int64 // until when: nanoseconds after conn.made
+	held    atomic.Int64 // until when: nanoseconds after conn.opened
 	head    bool         // Head has said yes, and nothing has failed since
 }
 
@@ -100,17 +100,17 @@ func (t *Task) Event() events.Event {
 	return t.content.event
 }
 
-// Shed lets go of the event, to hold the task with as little memory as can be: Head reads it again when it says yes.
+// Shed lets go of the event to save memory: Head reads it again when it says yes.
 func (t *Task) Shed() { t.content = nil }
 
-// key is what the task is in order on.
+// key is what order is kept on.
 func (t *Task) key() string { return t.lane[strings.LastIndexByte(t.lane, '.')+1:] }
 
 // Context is the trace of the webhook; it has no deadline.
 func (t *Task) Context() context.Context { return t.traced(context.Background()) }
 
-// Sequence is the task's sequence in QUEUE: what order on a key is. The sequence in RAW is not, since QUEUE can hold what is left of one RAW
-// and what came after it from another, which counts from 1 again.
+// Sequence is the task's sequence in QUEUE, by which the tasks of a key are in order. By that in RAW they would not be: QUEUE can hold what is left
+// of one RAW, and behind it what came from another, which counts from 1 again.
 func (t *Task) Sequence() uint64 { return t.queue }
 
 // Publish stores the enriched event, fenced by the key's checkpoint, then acknowledges the task. e must be on the
@@ -133,7 +133,7 @@ func (t *Task) Publish(ctx context.Context, e events.Enriched) error {
 		t.forget()
 		return fmt.Errorf("publish to %s: %w", enrichedStream, err)
 	}
-	if !ack.Duplicate { // of an id that was published for another event of RAW: the key's last message has not moved
+	if !ack.Duplicate { // else its id was published before, for another event of RAW, and the key's last message has not moved
 		cp.fence = ack.Sequence
 	}
 	t.finished(cp)
@@ -162,9 +162,9 @@ func (t *Task) traced(ctx context.Context) context.Context {
 	return otel.GetTextMapPropagator().Extract(ctx, headerCarrier(t.content.trace))
 }
 
-// Left returns for how long the task is ours without Extend, less than 0 when it is not any more, and for how long from then with one.
+// Left returns how long the task stays ours without Extend, less than 0 when it no longer is, and how long Extend holds it.
 func (t *Task) Left() (left, whole time.Duration) {
-	left, whole = time.Duration(t.held.Load())-t.conn.now().Sub(t.conn.made), time.Duration(t.ackWait.Load())
+	left, whole = time.Duration(t.held.Load())-t.conn.now().Sub(t.conn.opened), time.Duration(t.ackWait.Load())
 	if t.gone.Load() {
 		left = min(left, -1)
 	}
@@ -173,8 +173,8 @@ func (t *Task) Left() (left, whole time.Duration) {
 
 // Extend keeps the task ours for another AckWait. It is ErrLapsed when it comes too late: then the task is to be forgotten.
 //
-// It does not wait for the server, so that it cannot tell whether a connection still carries what is written to it. Where there is
-// none, though, nothing is extended and nothing is kept to be sent later: by then the server may have given the task away.
+// It does not wait for the server, and so cannot tell whether the connection still carries what is written to it. Without a
+// connection it fails, and nothing is kept to be sent later: by then the server may have given the task away.
 func (t *Task) Extend() error {
 	if err := t.lapsed(); err != nil {
 		return err
@@ -205,7 +205,7 @@ func (t *Task) Release() error {
 }
 
 func (t *Task) hold() {
-	t.held.Store(int64(t.conn.now().Sub(t.conn.made)) + t.ackWait.Load())
+	t.held.Store(int64(t.conn.now().Sub(t.conn.opened)) + t.ackWait.Load())
 }
 
 // lapsed is ErrLapsed when the server may have given the task to another process (a process that was

@@ -8,10 +8,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// watchEvery is for how long there may be no task before it is asked whether there should have been one.
+// watchEvery is how long no task may come before the server is asked whether one should have.
 const watchEvery = 15 * time.Second
 
-// errStalled is the watchdog's.
+// errStalled ends a pull that brings nothing, though it should.
 var errStalled = errors.New("tasks wait at the server and none is delivered")
 
 // watchdog asks the server about pulls from a partition that bring nothing.
@@ -21,10 +21,10 @@ type watchdog struct {
 	partition int
 	owner     bool   // tasks come here first
 	delivered uint64 // by the consumer, to anyone, when it was last asked
-	full      bool
+	full      bool   // it was told that the partition is
 }
 
-// next returns the next message; none, from time to time, when it is well that there is none.
+// next returns the next message; from time to time nil without an error, while it is right that none comes.
 func (w *watchdog) next(ctx context.Context, it jetstream.MessagesContext) (jetstream.Msg, error) {
 	wait, cancel := context.WithTimeout(ctx, watchEvery)
 	defer cancel()

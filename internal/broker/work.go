@@ -50,8 +50,8 @@ func (c *Conn) Work(ctx context.Context, handle func(*Task)) error {
 	}
 }
 
-// workAll takes from every partition until QUEUE is gone, or another one: first from those that this process owns, and from the
-// others what their owners leave.
+// workAll takes from every partition until ctx is done, or QUEUE is gone or has another number of partitions: first from those
+// that this process owns, and from the others what their owners leave.
 func (c *Conn) workAll(ctx context.Context, handle func(*Task)) error {
 	partitions, err := c.partitions(ctx)
 	if err != nil {
@@ -80,7 +80,7 @@ func (c *Conn) partitions(ctx context.Context) (int, error) {
 	return partitions, err
 }
 
-// queueInfo returns how many partitions QUEUE is to have, and how many consumers it has, of which each partition needs one.
+// queueInfo returns how many partitions QUEUE has, and how many consumers: each partition needs one.
 func (c *Conn) queueInfo(ctx context.Context) (partitions, consumers int, err error) {
 	info, err := c.askQueue(ctx)
 	if err != nil {
@@ -107,8 +107,8 @@ func (c *Conn) askQueue(ctx context.Context) (info *jetstream.StreamInfo, err er
 	return info, err
 }
 
-// workPartition takes from partition p until ctx is done, the Conn closed, or QUEUE gone or another one. Where its consumer alone is gone, the other
-// partitions are not to stop for it.
+// workPartition takes from partition p until ctx is done, the Conn is closed, or QUEUE is gone or has another number of partitions. Where only
+// its own consumer is gone, it tries again: the other partitions are not to stop for it.
 func (c *Conn) workPartition(ctx context.Context, p int, ranks *ranks, handle func(*Task)) error {
 	var wait backoff
 	watch := &watchdog{conn: c, partition: p}
@@ -117,14 +117,14 @@ func (c *Conn) workPartition(ctx context.Context, p int, ranks *ranks, handle fu
 		again := c.nextConnection()
 		pulling, end, rank := ranks.begin(ctx, p)
 		err := c.pull(pulling, p, rank, handle, &wait, watch)
-		dealt := pulling.Err() != nil // anew
+		dealtAnew := pulling.Err() != nil
 		end()
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case c.nc.IsClosed():
 			return err
-		case dealt:
+		case dealtAnew:
 			continue
 		case isGone(err):
 			if n, lookup := c.partitions(ctx); lookup != nil || n != ranks.partitions() {
@@ -174,8 +174,8 @@ func (c *Conn) pull(ctx context.Context, p, rank int, handle func(*Task), wait *
 	}
 }
 
-// isStill looks up a consumer again after there was no connection for a while, in which QUEUE may have been made anew: a pull goes on
-// with the new consumer of the name.
+// isStill returns an error unless from is still the consumer of partition p. While there was no connection QUEUE may have been made
+// anew, and the pull goes on with the new consumer of that name.
 func (c *Conn) isStill(ctx context.Context, p int, from *consumer) error {
 	_, now, err := c.lookUp(ctx, p)
 	if err == nil && now != from {
@@ -197,6 +197,7 @@ func giveBack(it jetstream.MessagesContext) {
 	}
 }
 
+// hand makes a task of msg and hands it over; what is not one of ours is buried.
 func (c *Conn) hand(ctx context.Context, msg jetstream.Msg, from *consumer, handle func(*Task)) {
 	event := "delivered"
 	if meta, err := msg.Metadata(); err == nil && meta.NumDelivered > 1 {
@@ -233,8 +234,8 @@ type backoff struct{ last time.Duration }
 
 func (b *backoff) reset() { b.last = 0 }
 
-// sleep waits longer each time, with jitter; until again, a new connection, at the longest: what failed for want of one need not wait. It
-// ends when ctx is done.
+// sleep waits longer each time, with jitter, but only until ctx is done or again is closed. That is for a new connection: what failed
+// for want of one need not wait.
 func (b *backoff) sleep(ctx context.Context, again <-chan struct{}) {
 	b.last = min(max(2*b.last, backoffLeast), backoffMost)
 	t := time.NewTimer(b.last/2 + rand.N(b.last/2)) //nolint:gosec // jitter is no secret

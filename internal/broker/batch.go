@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// What one request for many messages may answer with. The bytes are passed by at most one message.
+// How much the server may answer one request with. At most one message goes beyond batchBytes.
 const (
 	batchMessages = 500
 	batchBytes    = 16 << 20
@@ -29,7 +29,7 @@ type batchRequest struct {
 	MaxBytes  int        `json:"max_bytes"`
 }
 
-// readBatch returns the next messages on the request's subject, none when there are none.
+// readBatch returns the next messages on the request's subject, in order; none at the end of the stream.
 func (c *Conn) readBatch(ctx context.Context, stream string, request batchRequest) (messages []*jetstream.RawStreamMsg, err error) {
 	request.Batch, request.MaxBytes = batchMessages, batchBytes
 	body, err := json.Marshal(request)
@@ -66,7 +66,7 @@ func (c *Conn) requestMany(ctx context.Context, subject string, body []byte) ([]
 		if err != nil {
 			return nil, err
 		}
-		switch m.Header.Get("Status") {
+		switch m.Header.Get(headerStatus) {
 		case "":
 		case "204", "404": // the end of the batch, or nothing in it
 			return messages, nil
