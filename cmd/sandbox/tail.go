@@ -60,6 +60,9 @@ func (c *tailCmd) watch(ctx context.Context, conn *nats.Conn) (*watcher, error) 
 	ctx, cancel := context.WithCancel(ctx)
 	w := &watcher{seen: make(chan sighting, 64), stop: cancel}
 	_, err := conn.Subscribe(c.Subject, func(m *nats.Msg) {
+		if len(m.Data) == 0 { // a service asks whether NATS would store an event, and no stream keeps it
+			return
+		}
 		select {
 		case w.seen <- sight(stageOf(m.Subject), m.Subject, m.Data):
 		case <-ctx.Done():
