@@ -3,8 +3,8 @@
 #
 #   deploy/images.sh [context]     (default: dist/image)
 #
-# TAG (default dev) is the images' tag, VERSION (default dev) what the programs say they are.
-# It compiles what has changed and is quick when nothing has.
+# TAG (default dev) is the images' tag, VERSION (default dev) what the programs report as their version.
+# It compiles only what has changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,7 +15,7 @@ version=${VERSION:-dev}
 # The engine's architecture may not be this machine's. Go's names for them are Docker's.
 arch=$(docker version --format '{{.Server.Arch}}')
 
-# The first of the places where systems keep the authorities they trust.
+# Prints the first CA bundle found in the places where systems keep one.
 authorities() {
 	local file
 	for file in "${SSL_CERT_FILE:-}" /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt \
@@ -37,7 +37,7 @@ CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -trimpath -buildvcs=false \
 	-ldflags "-s -w -X main.version=$version" -o "$context/" \
 	./cmd/... github.com/nats-io/nats-server/v2
 
-# What the builder says is shown only when it fails.
+# Shows the builder's output only when it fails.
 build() {
 	local said
 	said=$(docker build --quiet --file deploy/prebuilt.Dockerfile --build-arg "VERSION=$version" \

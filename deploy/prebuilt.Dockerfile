@@ -1,6 +1,6 @@
-# The images of the Dockerfile from binaries that this machine has compiled: no stage
-# needs a registry. `make images` fills the build context, dist/image. What each image holds
-# and how it runs is the Dockerfile's decision; the gate compares the two.
+# The Dockerfile's images, from binaries that this machine has compiled: no stage needs a
+# registry. `make images` fills the build context, dist/image. The Dockerfile decides what each
+# image holds and how it runs; the gate compares the two.
 FROM scratch AS runtime
 ARG VERSION=dev
 LABEL org.opencontainers.image.source="https://github.com/rollcall-events/rollcall" \
