@@ -14,16 +14,16 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// raw returns f as compact JSON, its keys sorted: the same for any order in which they came.
+// raw returns f as compact JSON with its keys sorted.
 func (f fields) raw() json.RawMessage {
 	if f == nil {
 		f = fields{}
 	}
-	const room = 32 // for what else is escaped
+	const room = 32 // for escapes that size does not count
 	return appendObject(make([]byte, 0, size(f)+room), f)
 }
 
-// size is how long v is as JSON, when nothing in it is escaped but quotes.
+// size is how many bytes v takes as JSON if nothing but quotes needs escaping.
 func size(v any) int {
 	switch v := v.(type) {
 	case fields:
@@ -47,8 +47,8 @@ func size(v any) int {
 	}
 }
 
-// appendValue appends a decoded value as compact JSON, the keys of its objects sorted. An ID is a digest of such
-// text, so that not a byte of it may change: it is what encoding/json writes without escaping <, > and &.
+// appendValue appends a decoded value as compact JSON, with the keys of objects sorted. IDs are digests of this
+// text, so not a byte of it may ever change: it is what encoding/json writes with SetEscapeHTML(false).
 func appendValue(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case fields:
@@ -73,10 +73,10 @@ func appendValue(b []byte, v any) []byte {
 	}
 }
 
-// usualFields is how many fields next to every object of Twilio's stays below: their names need no memory of their own.
+// usualFields is more fields than almost any object of Twilio's has: the names of so many fit on the stack.
 const usualFields = 32
 
-// appendObject appends f without the fields that are left out; no object is null.
+// appendObject appends f without the fields in leftOut; nil becomes null.
 func appendObject(b []byte, f fields, leftOut ...string) []byte {
 	if f == nil {
 		return append(b, "null"...)
@@ -118,11 +118,11 @@ func appendString(b []byte, s string) []byte {
 	return append(append(b, s[done:]...), '"')
 }
 
-// isPlain reports whether c is a whole character that is written as it is.
+// isPlain reports whether c is an ASCII character that needs no escaping.
 func isPlain(c byte) bool { return ' ' <= c && c < utf8.RuneSelf && c != '"' && c != '\\' }
 
-// escape is how r, of so many bytes, is written; "" for as it is. An invalid byte becomes U+FFFD, and JavaScript's
-// own ends of a line are escaped.
+// escape returns the escape sequence for r, which was decoded from size bytes; "" if it needs none. Like encoding/json it
+// replaces invalid bytes by U+FFFD, and escapes U+2028 and U+2029, which JavaScript takes for ends of a line.
 func escape(r rune, size int) string {
 	switch r {
 	case '"':
@@ -146,8 +146,8 @@ func escape(r rune, size int) string {
 	return ""
 }
 
-// tolerant makes jsontext read what encoding/json does: an escaped half of a surrogate pair stands for U+FFFD. Keys that
-// are named twice are looked for here.
+// tolerant makes jsontext accept what encoding/json does: an escaped half of a surrogate pair stands for U+FFFD. Repeated
+// keys are for readObject to find.
 var tolerant = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 
 // parseObject reads one JSON object.
@@ -163,8 +163,8 @@ func parseObject(b []byte) (fields, error) {
 	return f, nil
 }
 
-// parseJSON reads one JSON value. Numbers keep their digits. It is stricter than encoding/json, which
-// would replace invalid UTF-8 and let the last of two equal keys win.
+// parseJSON reads one JSON value. Numbers keep their digits. Unlike encoding/json it refuses invalid UTF-8 and repeated
+// keys, which would change or hide what Twilio sent.
 func parseJSON(b []byte) (any, error) {
 	if !utf8.Valid(b) {
 		return nil, errUTF8
@@ -200,7 +200,7 @@ func readValue(dec *jsontext.Decoder, depth int) (any, error) {
 		return json.Number(token.String()), nil
 	case 't', 'f':
 		return token.Bool(), nil
-	default: // null: the decoder refuses what closes nothing
+	default: // null: the decoder refuses a bracket that closes nothing
 		return nil, nil
 	}
 }
