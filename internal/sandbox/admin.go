@@ -5,9 +5,12 @@ import (
 	"net/http"
 )
 
-// AdminPath is where a fake Twilio in another process is changed and watched: GET and PUT
-// the whole State at AdminPath+"world", GET and PUT a list of Fault at AdminPath+"faults", GET the
-// number of calls of each Endpoint at AdminPath+"calls". It asks for no password.
+// AdminPath is the path below which a fake Twilio in another process is controlled, without a password:
+//
+//	GET, PUT  AdminPath + "world"    the State
+//	GET, PUT  AdminPath + "faults"   a list of Fault
+//	GET       AdminPath + "calls"    the number of calls by Endpoint
+//	GET       AdminPath + "healthy"  204
 const AdminPath = "/sandbox/"
 
 func (t *Twilio) admin() {
@@ -36,7 +39,7 @@ func (t *Twilio) admin() {
 
 const maxAdminBody = 64 << 20
 
-// putJSON gives the body of r to use and answers 204, or 400 for a body that is not a T.
+// putJSON passes the body of r to use and answers 204; 400 for a body that is not a T.
 func putJSON[T any](w http.ResponseWriter, r *http.Request, use func(T)) {
 	var body T
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAdminBody)).Decode(&body); err != nil {

@@ -20,7 +20,7 @@ const (
 )
 
 // standardHeader on a request asks the v2 API for errors in the shape of Twilio's API
-// standards, rather than in the one its reference documents.
+// standards, rather than in the one that its reference documents.
 const standardHeader = "X-Twilio-ApiVersion"
 
 // plainError is the body of an error of the v1, Flex and v2 APIs.
@@ -84,5 +84,5 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(b) // a caller that went away is its own affair
+	_, _ = w.Write(b) // it fails only if the caller has gone
 }

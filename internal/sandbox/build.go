@@ -13,13 +13,13 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// timestamp is how Twilio writes a moment.
+// timestamp is how Twilio writes times in webhooks.
 const timestamp = "2006-01-02T15:04:05.000Z"
 
 func stamp(at time.Time) string { return at.UTC().Format(timestamp) }
 
-// ConversationsWebhook returns a v1 webhook, pre- or post-action, with those of values that
-// Twilio documents for name; for a name that it does not document, with all of them.
+// ConversationsWebhook returns the v1 webhook called name, pre- or post-action, with those of values
+// that Twilio documents for it; for an undocumented name with all of them.
 func ConversationsWebhook(name string, values Values) Webhook {
 	fields := documented(values, conversationsFields(name))
 	fields["Source"], fields["ClientIdentity"] = values["Source"], values["ClientIdentity"]
@@ -31,7 +31,7 @@ func FlexWebhook(name string, values Values) Webhook {
 	return form(events.FeedFlex, name, values["AccountSid"], documented(values, flexFieldsOf(name)))
 }
 
-// form returns a POST of fields with what every form has.
+// form returns a POST of fields and those that every form has.
 func form(feed events.Feed, name, account string, fields Values) Webhook {
 	body := url.Values{}
 	for field, value := range fields.with(Values{"EventType": name, "AccountSid": account}) {
@@ -45,14 +45,14 @@ func form(feed events.Feed, name, account string, fields Values) Webhook {
 	})
 }
 
-// identified gives w a token, and so its event an identity, that nothing else has.
+// identified returns w with a unique idempotency token, which becomes the ID of its event.
 func identified(w Webhook) Webhook {
 	w.Token = strings.ToLower(rand.Text())
 	w.IDs = []string{w.Token}
 	return w
 }
 
-// OrchestratorWebhook returns a v2 webhook about data, the resource.
+// OrchestratorWebhook returns the v2 webhook called name about data, a resource.
 func OrchestratorWebhook(name string, at time.Time, data any) (Webhook, error) {
 	body, err := json.Marshal(map[string]any{"eventType": name, "timestamp": stamp(at), "data": data})
 	if err != nil {
@@ -75,7 +75,7 @@ type CloudEvent struct {
 	Data            any            `json:"data"`
 }
 
-// StreamEvent returns the item that Event Streams sends in place of k's webhook, with the same fields.
+// StreamEvent returns what Event Streams sends for an event of kind k, with the fields of its webhook.
 func StreamEvent(k events.Kind, at time.Time, values Values) CloudEvent {
 	account := values["AccountSid"]
 	fields := documented(values, conversationsFields(k.Name)).with(Values{"AccountSid": account})
@@ -92,7 +92,7 @@ func StreamEvent(k events.Kind, at time.Time, values Values) CloudEvent {
 	}
 }
 
-// nested writes "MessagingBinding.Type" as an object within the object, as Event Streams does.
+// nested turns "MessagingBinding.Type" into a nested object, as Event Streams does.
 func nested(fields Values) map[string]any {
 	data := map[string]any{}
 	binding := map[string]string{}
@@ -109,7 +109,7 @@ func nested(fields Values) map[string]any {
 	return data
 }
 
-// WithStringData returns e with its data as a string that holds JSON, as some sinks send it.
+// WithStringData returns e with its data as a string of JSON, as some sinks receive it.
 func (e CloudEvent) WithStringData() (CloudEvent, error) {
 	b, err := json.Marshal(e.Data)
 	if err != nil {

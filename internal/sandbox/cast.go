@@ -6,7 +6,7 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// Cast is who and what the sandbox's stories are about: the same at every run.
+// Cast is who and what the sandbox's story is about. It is the same in every run.
 type Cast struct {
 	Account          validation.SID
 	Service          validation.SID // the Conversations service of VIP
@@ -17,7 +17,7 @@ type Cast struct {
 	Omar    ConversationParticipant // an agent in a chat client
 	Rosa    ConversationParticipant // a supervisor, not in Support to begin with
 
-	VIP  Conversation            // v1: to be found only below its service
+	VIP  Conversation            // v1: found only below its service
 	Maya ConversationParticipant // a customer on WhatsApp
 
 	Desk     Channel            // Flex
@@ -38,8 +38,8 @@ func NewCast(account validation.SID) Cast {
 	return c
 }
 
-// State returns the world as it is before any story: the account, with token to call and
-// sign with, and the conversations.
+// State returns the world before the story: the account, whose auth token is token, and the
+// conversations.
 func (c Cast) State(token validation.Secret) State {
 	s := State{}.clone()
 	s.AddAccount(Account{SID: c.Account, AuthToken: token.Reveal()})
@@ -50,7 +50,7 @@ func (c Cast) State(token validation.Secret) State {
 	return s
 }
 
-// begun is when everybody of the cast came to be: long before any story.
+// begun is when everybody in the cast was created: long before the story.
 func begun() time.Time { return time.Date(2026, 6, 10, 6, 2, 54, 0, time.UTC) }
 
 const (
@@ -69,14 +69,14 @@ func (c *Cast) peopleOfConversations() {
 	c.VIP.Participants = []ConversationParticipant{c.Maya}
 }
 
-// texter is a participant who is reached at an address.
+// texter returns a participant with an address.
 func (c *Cast) texter(in Conversation, name, attributes, channel, address, proxy string) ConversationParticipant {
 	p := c.participant(in, name, attributes)
 	p.MessagingBinding = &MessagingBinding{Type: channel, Address: address, ProxyAddress: proxy}
 	return p
 }
 
-// chatter is a participant who has an identity.
+// chatter returns a participant with a chat identity.
 func (c *Cast) chatter(in Conversation, name, attributes string) ConversationParticipant {
 	p := c.participant(in, name, attributes)
 	p.Identity = Nullable(name)

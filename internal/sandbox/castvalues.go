@@ -4,8 +4,8 @@ import (
 	"time"
 )
 
-// Values returns a value for every field that Twilio documents for v1 webhooks and that is
-// not null for Dana in Support.
+// Values returns values of v1 webhooks about Dana in Support: of every documented field that
+// is not null for her.
 func (c Cast) Values(at time.Time) Values {
 	now := stamp(at)
 	ids := Values{
@@ -35,7 +35,7 @@ func (c Cast) FlexValues() Values {
 	}
 }
 
-// V2Data is Order as a v2 webhook shows it.
+// V2Data returns Order as a v2 webhook shows it.
 func (c Cast) V2Data() map[string]any {
 	return map[string]any{
 		"id": c.Order.ID, "accountId": c.Account, "name": "Where is my order?", "status": "ACTIVE",
@@ -43,7 +43,7 @@ func (c Cast) V2Data() map[string]any {
 	}
 }
 
-// Communication is what from says to others in Order, as a v2 webhook shows it.
+// Communication returns what from says in Order, to the others, as a v2 webhook shows it.
 func (c Cast) Communication(text string, from V2Participant, to ...V2Participant) map[string]any {
 	recipients := make([]map[string]any, len(to))
 	for i, p := range to {
@@ -63,7 +63,7 @@ func party(p V2Participant) map[string]any {
 	}
 }
 
-// Message returns the values of Dana saying text in Support.
+// Message returns the values of a webhook in which Dana says text in Support.
 func (c Cast) Message(text string, at time.Time) Values {
 	return c.Values(at).with(Values{"Body": text})
 }

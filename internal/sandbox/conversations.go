@@ -25,12 +25,12 @@ type Conversation struct {
 	SID          validation.SID            `json:"sid"`
 	Account      validation.SID            `json:"account_sid"`
 	Service      validation.SID            `json:"chat_service_sid,omitempty"`
-	ServiceOnly  bool                      `json:"service_only,omitempty"` // 404 but under /v1/Services/{Service}
+	ServiceOnly  bool                      `json:"service_only,omitempty"` // found only under /v1/Services/{Service}; 404 elsewhere
 	Participants []ConversationParticipant `json:"participants"`
 }
 
-// ConversationParticipant is a participant as the v1 list shows it. What follows from
-// where it is (its account, conversation and URL) is filled in when it is shown.
+// ConversationParticipant is a participant as the v1 list shows it. The list fills in what follows
+// from the conversation: account, conversation and URL.
 type ConversationParticipant struct {
 	SID                  validation.SID    `json:"sid"`
 	URL                  Nullable          `json:"url"`
@@ -46,7 +46,7 @@ type ConversationParticipant struct {
 	LastReadMessageIndex *int64            `json:"last_read_message_index"`
 }
 
-// MessagingBinding is how a v1 participant without an identity is reached.
+// MessagingBinding is the address of a v1 participant without a chat identity.
 type MessagingBinding struct {
 	Type             string `json:"type,omitempty"`
 	Address          string `json:"address,omitempty"`
@@ -67,7 +67,7 @@ func (t *Twilio) listConversation(w http.ResponseWriter, r *http.Request, caller
 	t.conversationPage(w, r, c)
 }
 
-// listServiceConversation answers the same below /v1/Services/{service}.
+// listServiceConversation answers GET /v1/Services/{service}/Conversations/{conversation}/Participants.
 func (t *Twilio) listServiceConversation(w http.ResponseWriter, r *http.Request, caller Account) {
 	sid, service := validation.SID(r.PathValue("conversation")), validation.SID(r.PathValue("service"))
 	c, ok := t.world.State().Conversations[sid]

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// Courier delivers webhooks to an ingest as Event Streams does: it sends each one again until it has an answer that is not
-// a failure of the ingest. It notes every try in a Ledger. It is safe for concurrent use.
+// Courier delivers webhooks to an ingest as Event Streams does: it sends each one again until the answer is below
+// 500. It records every attempt in a Ledger. It is safe for concurrent use.
 type Courier struct {
 	Sender Sender
 	Ledger *Ledger
-	Again  time.Duration // between two tries; default 50 ms
+	Again  time.Duration // between two attempts; default 50 ms
 }
 
-// Deliver sends w until it is answered below 500, and returns that answer; or until ctx is done, and returns why.
+// Deliver sends w until it is answered below 500, and returns that answer. It fails only when ctx is done.
 func (c Courier) Deliver(ctx context.Context, w Webhook) (Answer, error) {
 	again := time.NewTimer(0)
 	defer again.Stop()
@@ -32,7 +32,7 @@ func (c Courier) Deliver(ctx context.Context, w Webhook) (Answer, error) {
 	}
 }
 
-// DeliverForged sends w once, with the signature of somebody else.
+// DeliverForged sends w once, with a forged signature.
 func (c Courier) DeliverForged(ctx context.Context, w Webhook) (Answer, error) {
 	return c.try(ctx, w, c.Sender.SendForged)
 }

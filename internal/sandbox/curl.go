@@ -6,7 +6,7 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// curl renders w as a command for a POSIX shell, one option a line. It prints the status of the answer.
+// curl returns a command for a POSIX shell, one option per line, that sends w and prints the status of the answer.
 func curl(w Webhook, target, public string, key validation.Secret) string {
 	parts := []string{"curl -sS -X " + w.Method + " " + shellQuote(w.url(target))}
 	for _, h := range w.headers(public, key) {

@@ -1,5 +1,5 @@
-// Package sandbox owns a Twilio that runs on a laptop: its participants APIs over
-// a world in memory, its webhooks, signed, and a story that uses both. It is for tests,
-// demonstrations and continuous integration; no production package imports it, and it knows
-// nothing of NATS or of what is done with a webhook.
+// Package sandbox is a fake Twilio that runs on a laptop: the participants APIs over a world in
+// memory, signed webhooks, and a story that uses both. Ledgers judge what came of the webhooks. It is
+// for tests, demonstrations and continuous integration: no production package imports it. It knows
+// nothing of NATS, nor of how webhooks are processed.
 package sandbox

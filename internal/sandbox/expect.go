@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -15,10 +14,10 @@ import (
 )
 
 // Want is what must come out for one event: an enriched event with this roster or,
-// when Reason is set, a dead letter.
+// if Reason is set, a dead letter.
 type Want struct {
-	ID     string
-	Reason events.Reason
+	ID     string        // of the event
+	Reason events.Reason // of the dead letter; "" for an enriched event
 
 	Name   string // Twilio's name for the event
 	Roster events.RosterStatus
@@ -26,7 +25,7 @@ type Want struct {
 	Gone   []validation.V2ID
 }
 
-// CheckEnriched returns what is wrong with e, in words; nil when it is what is wanted.
+// CheckEnriched returns how e differs from w, in words; nil when it does not.
 func (w Want) CheckEnriched(e events.Enriched) []string {
 	if w.Reason != "" {
 		return []string{fmt.Sprintf("enriched, want a dead letter with reason %s", w.Reason)}
@@ -44,7 +43,7 @@ func (w Want) CheckEnriched(e events.Enriched) []string {
 	return append(wrong, comparePeople(e.Roster.Participants, w.People)...)
 }
 
-// CheckDead returns what is wrong with d, in words; nil when it is what is wanted.
+// CheckDead returns how d differs from w, in words; nil when it does not.
 func (w Want) CheckDead(d events.DeadLetter) []string {
 	if w.Reason == "" {
 		return []string{fmt.Sprintf("dead with reason %s, want it enriched", d.Reason)}
@@ -76,8 +75,8 @@ func comparePeople(got, want []participants.Participant) []string {
 	return wrong
 }
 
-// differences names the JSON fields in which two participants differ. The URL is left
-// out: it names the host that answered.
+// differences returns the JSON fields in which two participants differ. It ignores the URL, which
+// names the host that answered.
 func differences(got, want participants.Participant) []string {
 	g, w := fieldsOf(got), fieldsOf(want)
 	var names []string
@@ -99,8 +98,7 @@ func fieldsOf(p participants.Participant) map[string]any {
 	var fields map[string]any
 	b, err := json.Marshal(p)
 	if err == nil {
-		d := json.NewDecoder(bytes.NewReader(b))
-		err = d.Decode(&fields)
+		err = json.Unmarshal(b, &fields)
 	}
 	if err != nil {
 		return map[string]any{"unreadable": err.Error()}

@@ -7,53 +7,53 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// Fault is what happens to some requests instead of, or before, their answer. Its first fields say to which;
-// all of them must hold. The zero value of a field asks for nothing. Its JSON may give the latency as "250ms".
+// Fault is something that goes wrong with some requests. The first fields say which: those that match all of
+// them. The others say what happens, instead of the usual answer or to it. Fields that are zero do nothing.
 type Fault struct {
-	Path        string         `json:"path,omitempty"`        // requests whose path contains it
-	Account     validation.SID `json:"account,omitempty"`     // requests with credentials of this account
-	Concurrency int            `json:"concurrency,omitempty"` // requests beyond so many of one account at once; Status is 429 unless given
-	Every       int            `json:"every,omitempty"`       // of those only each so-many-th
-	Times       int            `json:"times,omitempty"`       // how many requests, then the fault is spent; 0 is for ever
+	Path        string         `json:"path,omitempty"`        // a part of the request's path
+	Account     validation.SID `json:"account,omitempty"`     // the account whose credentials the request carries
+	Concurrency int            `json:"concurrency,omitempty"` // requests beyond this many at once of one account; Status is then 429 by default
+	Every       int            `json:"every,omitempty"`       // 3: only every third of the requests that match the above
+	Times       int            `json:"times,omitempty"`       // how many requests until the fault is spent; 0 for no end
 
-	Latency     time.Duration `json:"latency,omitempty"`      // before anything else happens; the JSON is nanoseconds or "250ms"
-	Hang        bool          `json:"hang,omitempty"`         // no answer for as long as the caller waits; with Truncate, after half of it
+	Latency     time.Duration `json:"latency,omitempty"`      // delay before anything else; in JSON nanoseconds or "250ms"
+	Hang        bool          `json:"hang,omitempty"`         // no answer until the caller gives up; with Truncate, half an answer first
 	Status      int           `json:"status,omitempty"`       // answer with this status and Twilio's error body for it
 	Code        int           `json:"code,omitempty"`         // Twilio's error code; default: the usual one for Status
-	Standard    bool          `json:"standard,omitempty"`     // the error body in the shape of the API standards
-	RetryAfter  string        `json:"retry_after,omitempty"`  // the header: seconds, a date, or "+7s" for the date that is so far away
-	Body        string        `json:"body,omitempty"`         // answer with this body as it is, and Status or 200
+	Standard    bool          `json:"standard,omitempty"`     // the error body in the shape of Twilio's API standards
+	RetryAfter  string        `json:"retry_after,omitempty"`  // the header: seconds, a date, or "+7s" for the date in 7 s
+	Body        string        `json:"body,omitempty"`         // answer with this body, and with Status or 200
 	ContentType string        `json:"content_type,omitempty"` // of Body, which may then be empty; default: application/json
-	Truncate    bool          `json:"truncate,omitempty"`     // cut the usual answer in half and the connection with it
-	Wrong       Wrong         `json:"wrong,omitempty"`        // give the participants of the usual answer wrong identifiers
-	NextPage    string        `json:"next_page,omitempty"`    // the link of a usual list: NextSelf, NextEndless, or a URL (v2: a token) as it is
-	Shift       int           `json:"shift,omitempty"`        // so many join (or, negative, leave) at the front of a list before each page but the first
+	Truncate    bool          `json:"truncate,omitempty"`     // send half of the usual answer, then close the connection
+	Wrong       Wrong         `json:"wrong,omitempty"`        // replace identifiers in the usual answer by wrong ones
+	NextPage    string        `json:"next_page,omitempty"`    // replace the link to the next page: NextSelf, NextEndless, or any URL (v2: token)
+	Shift       int           `json:"shift,omitempty"`        // this many join (negative: leave) at the front of the list before each further page
 }
 
 // Wrong says which identifiers of an answer are wrong.
 type Wrong string
 
-// The wrong identifiers. What an API does not show cannot be wrong: Flex shows no account.
+// The wrong identifiers. Those that an API does not show stay: Flex shows no account.
 const (
-	WrongAccount      Wrong = "account"      // another account's
-	WrongConversation Wrong = "conversation" // another conversation's, or another Flex channel's
-	WrongParticipant  Wrong = "participant"  // another participant's: to be noticed only where one was asked for
-	WrongFormat       Wrong = "format"       // the participants' own are no identifiers
+	WrongAccount      Wrong = "account"      // of another account
+	WrongConversation Wrong = "conversation" // of another conversation or Flex channel
+	WrongParticipant  Wrong = "participant"  // of another participant: a client can notice only if it asked for one
+	WrongFormat       Wrong = "format"       // malformed identifiers of participants
 )
 
-// The next pages with a meaning of their own.
+// The values of Fault.NextPage with a meaning of their own.
 const (
 	NextSelf    = "self"    // the page itself: a loop
 	NextEndless = "endless" // always one more page
 )
 
-// Script adds faults. A request meets the first one that is for it and is not spent.
+// Script adds faults. A request meets the first one that matches it and is not spent.
 func (t *Twilio) Script(f ...Fault) { t.faults.add(f...) }
 
-// ClearFaults forgets every fault; requests that hang go on hanging.
+// ClearFaults removes all faults. Requests that hang already keep hanging.
 func (t *Twilio) ClearFaults() { t.faults.clear() }
 
-// Faults returns those that are not spent, with the times that are left.
+// Faults returns the faults that are not spent, with the Times that are left.
 func (t *Twilio) Faults() []Fault {
 	t.faults.mu.Lock()
 	defer t.faults.mu.Unlock()

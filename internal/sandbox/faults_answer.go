@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// apply does to r what f says. It returns the writer and the request to answer with, or that the request is done with.
+// apply makes f happen to r. Unless it is done, the usual answer to asked must be written to answerTo.
 func (f Fault) apply(w http.ResponseWriter, r *http.Request) (answerTo http.ResponseWriter, asked *http.Request, done bool) {
 	if !f.wait(r) {
 		return w, r, true
@@ -32,7 +32,7 @@ func (f Fault) apply(w http.ResponseWriter, r *http.Request) (answerTo http.Resp
 	return w, f.shifted(r), false
 }
 
-// wait spends the fault's time; false when the caller has gone away.
+// wait waits for as long as f says. It is false when the caller has gone.
 func (f Fault) wait(r *http.Request) bool {
 	if f.Hang && !f.Truncate {
 		<-r.Context().Done()
@@ -51,7 +51,7 @@ func (f Fault) wait(r *http.Request) bool {
 	}
 }
 
-// retryAfter is the header. A date has whole seconds: rounded up, so that it is never too soon.
+// retryAfter returns the header. A date is rounded up to a whole second, so that it is never too soon.
 func (f Fault) retryAfter() string {
 	away, ok := strings.CutPrefix(f.RetryAfter, "+")
 	d, err := time.ParseDuration(away)
@@ -71,10 +71,10 @@ func (f Fault) writeBody(w http.ResponseWriter) {
 	}
 	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(f.Body)) // a caller that went away is its own affair
+	_, _ = w.Write([]byte(f.Body)) // it fails only if the caller has gone
 }
 
-// status is what to answer with; 0 for the usual answer.
+// status returns the status to answer with; 0 for the usual answer.
 func (f Fault) status() int {
 	if f.Status == 0 && f.Concurrency > 0 {
 		return http.StatusTooManyRequests

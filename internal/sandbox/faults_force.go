@@ -8,18 +8,18 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// faults are those in force, in the order in which they were scripted.
+// faults are those that are not spent, in the order in which they were scripted.
 type faults struct {
 	mu   sync.Mutex
 	list []Fault
-	met  []int // by how many requests each of list was met, those that Every let pass included
+	met  []int // how many requests each of list has matched, including those that Every spared
 }
 
-// request is what a fault can tell a request by.
+// request is what faults are matched against.
 type request struct {
 	path    string
-	account validation.SID // "" for credentials of nobody
-	under   int            // requests of the account that are under way, this one included
+	account validation.SID // "" for unknown credentials
+	under   int            // requests of the account under way, this one included
 }
 
 func (f *faults) add(more ...Fault) {
@@ -35,7 +35,7 @@ func (f *faults) clear() {
 	f.list, f.met = nil, nil
 }
 
-// take returns the fault for r and spends one of its times.
+// take returns the fault that r meets, if any, and uses up one of its Times.
 func (f *faults) take(r request) (Fault, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -48,13 +48,13 @@ func (f *faults) take(r request) (Fault, bool) {
 	return Fault{}, false
 }
 
-// meet counts one more request for the fault at i, and reports whether it is one that Every is for. f.mu is held.
+// meet counts one more request for the fault at i, and reports whether Every does not spare it. f.mu must be held.
 func (f *faults) meet(i int) bool {
 	f.met[i]++
 	return f.list[i].Every == 0 || f.met[i]%f.list[i].Every == 0
 }
 
-// spend takes one of the times of the fault at i. f.mu is held.
+// spend uses up one of the Times of the fault at i. f.mu must be held.
 func (f *faults) spend(i int) {
 	switch f.list[i].Times {
 	case 0:

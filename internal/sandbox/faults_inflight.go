@@ -6,7 +6,7 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// concurrentHeader says on every answer how many requests of the account were under way.
+// concurrentHeader is on every answer: how many requests of the account were under way.
 const concurrentHeader = "Twilio-Concurrent-Requests"
 
 // inFlight counts the requests under way of each account.
@@ -15,7 +15,7 @@ type inFlight struct {
 	under map[validation.SID]int
 }
 
-// enter returns how many there are now, this one included. leave must be called when it is over.
+// enter counts a request and returns how many there are now. leave must be called at its end.
 func (f *inFlight) enter(account validation.SID) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// UnmarshalJSON implements json.Unmarshaler. It refuses what is misspelt, since that would be another fault,
-// and what can never be meant.
+// UnmarshalJSON implements json.Unmarshaler. It refuses unknown fields, since a misspelt one would make another
+// fault, and values that are out of range.
 func (f *Fault) UnmarshalJSON(text []byte) error {
 	type plain Fault
 	script := struct {
@@ -45,7 +45,7 @@ func (l *latency) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// check reports all that is wrong with f at once.
+// check returns an error that names every field of f that is wrong.
 func (f *Fault) check() error {
 	var problems []error
 	wrong := func(name string, got any, want string) {

@@ -7,7 +7,7 @@ import (
 	"net/url"
 )
 
-// edited passes on a good answer as edit makes it, and any other as it is.
+// edited writes a 200 answer as edit returns it, and any other unchanged.
 type edited struct {
 	http.ResponseWriter
 	edit   func(body []byte) []byte
@@ -31,7 +31,7 @@ func (e *edited) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// edit makes of the usual answer to r the one that f wants.
+// edit returns body, the usual answer to r, changed as f says.
 func (f Fault) edit(r *http.Request, body []byte) []byte {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
@@ -51,7 +51,7 @@ func (f Fault) edit(r *http.Request, body []byte) []byte {
 	return body
 }
 
-// shownIn are the participants of an answer: those of a list, or the one that it is about.
+// shownIn returns the participants in an answer: those of a list, or the only one.
 func shownIn(whole map[string]any) []map[string]any {
 	list, ok := whole["participants"].([]any)
 	if !ok {
@@ -66,7 +66,7 @@ func shownIn(whole map[string]any) []map[string]any {
 	return all
 }
 
-// spoil makes identifiers of p wrong, by whichever names its API has for them.
+// spoil makes identifiers of p wrong, whatever its API calls them.
 func (w Wrong) spoil(p map[string]any) {
 	set := func(value string, names ...string) {
 		for _, name := range names {
@@ -92,7 +92,7 @@ func (w Wrong) spoil(p map[string]any) {
 	}
 }
 
-// setNext makes meta, of the answer to r, name the next page that f wants.
+// setNext changes the link to the next page in meta, which is from the answer to r.
 func (f Fault) setNext(r *http.Request, meta map[string]any) {
 	if _, tokens := meta["nextToken"]; tokens {
 		meta["nextToken"] = f.nextToken(r.URL.Query().Get("pageToken"))
@@ -116,7 +116,7 @@ func (f Fault) setNext(r *http.Request, meta map[string]any) {
 	}
 }
 
-// nextToken is the token that f wants after the page of the given one, "" for the first.
+// nextToken returns the token of the next page after the one that token, or "" for the first, is for.
 func (f Fault) nextToken(token string) string {
 	switch f.NextPage {
 	case NextSelf:
@@ -124,7 +124,7 @@ func (f Fault) nextToken(token string) string {
 			return pageToken(0)
 		}
 		return token
-	case NextEndless: // each has a zero more: it differs from all before and means the same
+	case NextEndless: // one more zero each time: a new token for the same page
 		plain, _ := plainToken(token)
 		return encodeToken("0" + plain)
 	default:
@@ -132,7 +132,8 @@ func (f Fault) nextToken(token string) string {
 	}
 }
 
-// shifted is r for a list in whose front f.Shift have joined since the page before.
+// shifted returns r as a request for the page that it would get if f.Shift participants had joined at the front of
+// the list since the page before.
 func (f Fault) shifted(r *http.Request) *http.Request {
 	query := r.URL.Query()
 	for _, name := range []string{"PageToken", "pageToken"} {

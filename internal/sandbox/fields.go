@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// Values are the fields of a form webhook by Twilio's own names. A field whose value
-// is "" is left out, as Twilio leaves out what is null.
+// Values are the fields of a form webhook, by Twilio's names. A field whose value is "" is left
+// out, as Twilio leaves out null fields.
 type Values map[string]string
 
-// with returns v overlaid with others.
+// with returns a copy of v, overlaid with others.
 func (v Values) with(others ...Values) Values {
 	all := Values{}
 	maps.Copy(all, v)
@@ -19,7 +19,7 @@ func (v Values) with(others ...Values) Values {
 	return all
 }
 
-// pick returns the named ones of v that have a value.
+// pick returns the named fields of v that have a value.
 func (v Values) pick(names []string) Values {
 	picked := Values{}
 	for _, name := range names {
@@ -30,7 +30,7 @@ func (v Values) pick(names []string) Values {
 	return picked
 }
 
-// The groups of fields that Twilio's page of v1 webhooks repeats.
+// The groups of fields that Twilio's documentation of webhooks repeats.
 const (
 	bindingFields      = " MessagingBinding.ProxyAddress MessagingBinding.Address MessagingBinding.ProjectedAddress"
 	participantFields  = "ConversationSid Identity RoleSid Attributes MessagingBinding.Type" + bindingFields
@@ -43,8 +43,8 @@ const (
 	flexParticipant    = flexFields + " ChannelSid ParticipantSid ParticipantType TaskSid"
 )
 
-// conversationsFields are the fields of a v1 webhook beside those that all have; all
-// the values there are for a name that Twilio does not document.
+// conversationsFields returns the documented fields of a v1 webhook, without those that all webhooks have; "" for a
+// name that Twilio does not document.
 func conversationsFields(name string) string {
 	switch name {
 	case "onParticipantAdd":
@@ -87,7 +87,7 @@ func conversationsFields(name string) string {
 	return ""
 }
 
-// flexFieldsOf are the fields of a Flex webhook beside those that all have.
+// flexFieldsOf is conversationsFields for Flex webhooks.
 func flexFieldsOf(name string) string {
 	switch name {
 	case "onInteractionCreated":
@@ -104,10 +104,10 @@ func flexFieldsOf(name string) string {
 	return ""
 }
 
-// documented returns those of v that the page lists, or all of v when it lists none.
-func documented(v Values, page string) Values {
-	if page == "" {
+// documented returns the fields of v that names lists, separated by spaces; all of v for "".
+func documented(v Values, names string) Values {
+	if names == "" {
 		return v.with()
 	}
-	return v.pick(strings.Fields(page))
+	return v.pick(strings.Fields(names))
 }

@@ -15,8 +15,8 @@ type Channel struct {
 	Participants []ChannelParticipant `json:"participants"`
 }
 
-// ChannelParticipant is a participant as the Flex list shows it. What follows from
-// where it is (its interaction, channel and URL) is filled in when it is shown.
+// ChannelParticipant is a participant as the Flex list shows it. The list fills in what follows
+// from the channel: interaction, channel and URL.
 type ChannelParticipant struct {
 	SID               validation.SID     `json:"sid"`
 	URL               Nullable           `json:"url"`
@@ -26,7 +26,7 @@ type ChannelParticipant struct {
 	RoutingProperties *RoutingProperties `json:"routing_properties"`
 }
 
-// RoutingProperties are how an agent came to a Flex channel.
+// RoutingProperties say how an agent was routed to a Flex channel.
 type RoutingProperties struct {
 	TaskSID        validation.SID `json:"task_sid"`
 	WorkerSID      validation.SID `json:"worker_sid"`

@@ -9,37 +9,38 @@ import (
 	"github.com/rollcall-events/rollcall/events"
 )
 
-// Ledger holds every webhook that was sent, with its answer, against what was stored of it: in RAW, in ENRICHED and in
-// DEAD. It is safe for concurrent use. What it promises to find is said at Verdict.
+// Ledger compares every webhook that was sent, and its answer, with what RAW, ENRICHED and DEAD hold of it. Verdict
+// says what it finds. It is safe for concurrent use.
 //
-// A dead letter that was replayed is a new event, which names the first. What comes of it counts for the first one, whose own letter is gone;
-// its place in order is the new event's, for it comes after what followed the first, and it may be dead for the reasons that the first may.
+// A dead letter that is replayed becomes a new event, which names the first. Whether something was lost or came twice is
+// judged for both together, since the letter of the first is gone by then. Order is judged for each by itself: the new
+// event rightly comes after those that followed the first. It may be dead for the same reasons as the first.
 type Ledger struct {
 	mu      sync.Mutex
-	clock   uint64 // one tick for each beginning and each answer
-	answers map[int]int
+	clock   uint64      // one tick for each webhook that is sent and each answer
+	answers map[int]int // by status
 	sent    int
-	entries map[string]*entry // by event ID
-	replays map[string]*entry // those of replayed letters, by event ID
-	raw     uint64            // how many were read of RAW
-	keys    map[string][]*entry
-	out     map[events.Stage]int
-	strange []string
+	entries map[string]*entry    // by event ID
+	replays map[string]*entry    // of replayed letters, by event ID
+	raw     uint64               // messages of RAW so far
+	keys    map[string][]*entry  // what is in ENRICHED, by key, in its order
+	out     map[events.Stage]int // messages by stage
+	strange []string             // what is wrong with messages that belong to no entry
 }
 
-// entry is one event, and all that is known of it.
+// entry is all that is known of one event.
 type entry struct {
 	id, key   string
 	mayBeDead []events.Reason
-	began     uint64          // when it was first sent; clock
+	began     uint64          // when it was first sent, by the ledger's clock
 	answered  uint64          // when it was first answered with 2xx; 0: never
-	uncertain bool            // some try had no answer, or one that leaves open whether it was stored
+	uncertain bool            // some attempt had no answer, or one that leaves open whether it was stored
 	raw       uint64          // its place in RAW; 0: not seen there
 	enriched  int             // times in ENRICHED
 	dead      int             // times in DEAD
-	wrongly   []events.Reason // those of them that mayBeDead has not
-	stale     bool
-	replays   []*entry // never sent: they have no began, no answered and no replays
+	wrongly   []events.Reason // of its dead letters, those that are not in mayBeDead
+	stale     bool            // its roster is older than itself
+	replays   []*entry        // not sent, so without began, answered and replays of their own
 }
 
 // NewLedger returns an empty Ledger.
@@ -47,8 +48,8 @@ func NewLedger() *Ledger {
 	return &Ledger{answers: map[int]int{}, entries: map[string]*entry{}, replays: map[string]*entry{}, keys: map[string][]*entry{}, out: map[events.Stage]int{}}
 }
 
-// Sending notes that w is being sent, perhaps again; why its events may be dead is what w said the first time. What it returns must be
-// called with the status of the answer once there is one, or with 0 when it is certain that none will come.
+// Sending records that w is being sent, perhaps again. answered must be called with the status of the answer, or with 0 once it is
+// certain that there will be none. When w is sent again, its MayBeDead of the first time counts.
 func (l *Ledger) Sending(w Webhook) (answered func(status int)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,7 +79,7 @@ func (l *Ledger) answered(w Webhook, status int) {
 	}
 }
 
-// out is how often it came out, itself or replayed.
+// out returns how often e came out, itself or replayed.
 func (e *entry) out() (enriched, dead int) {
 	enriched, dead = e.enriched, e.dead
 	for _, r := range e.replays {
@@ -89,7 +90,7 @@ func (e *entry) out() (enriched, dead int) {
 
 func isStored(status int) bool { return status/100 == 2 }
 
-// Owed returns how many events must come out, so far: those of webhooks that were answered with 2xx.
+// Owed returns how many events must come out: those of webhooks that have been answered with 2xx so far.
 func (l *Ledger) Owed() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -102,8 +103,8 @@ func (l *Ledger) Owed() int {
 	return n
 }
 
-// Stored notes a message of a stage's stream. The messages of one stage must be given in the order of its stream,
-// each once, and those of RAW before all others.
+// Stored records a message of a stage's stream. It must be called with every message once, in the order of the stream, and
+// with all those of RAW before any other.
 func (l *Ledger) Stored(stage events.Stage, data []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -135,7 +136,7 @@ func (l *Ledger) Stored(stage events.Stage, data []byte) {
 	}
 }
 
-// entry returns that of m's event, nil if neither it nor the one that it replays was sent.
+// entry returns the entry of m's event; nil if neither it nor the event that it replays was sent.
 func (l *Ledger) entry(m message) *entry {
 	if m.replayOf == "" {
 		return l.entries[m.id]
@@ -149,11 +150,11 @@ func (l *Ledger) entry(m message) *entry {
 	return e
 }
 
-// message is what a message says: of which event it is, on which key, whether its roster is older than the event, and why it is dead.
+// message is what a ledger needs of a message.
 type message struct {
-	id, replayOf, key string
-	stale             bool
-	reason            events.Reason
+	id, replayOf, key string        // of its event
+	stale             bool          // its roster is older than the event
+	reason            events.Reason // of a dead letter
 }
 
 func messageOf(e events.Event) message { return message{id: e.ID, replayOf: e.ReplayOf, key: e.Key()} }

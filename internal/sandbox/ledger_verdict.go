@@ -11,9 +11,9 @@ import (
 	"github.com/rollcall-events/rollcall/events"
 )
 
-// Verdict is what a Ledger says of a run. All of Lost to Strange must be 0.
+// Verdict is what a Ledger found in a run. Everything from Lost to Strange must be 0.
 type Verdict struct {
-	Sent                int         // webhooks, each as often as it was sent
+	Sent                int         // webhooks, counting every attempt
 	Answers             map[int]int // webhooks by status; 0: no answer
 	Owed                int         // events of webhooks that were answered with 2xx
 	Raw, Enriched, Dead int         // messages
@@ -21,19 +21,19 @@ type Verdict struct {
 	Lost        int // answered with 2xx and neither in ENRICHED nor in DEAD, itself or replayed
 	Twice       int // more than once in ENRICHED and DEAD together, itself or replayed
 	OutOfOrder  int // in ENRICHED: see outOfOrder
-	Refused     int // in RAW, ENRICHED or DEAD though every answer was a refusal (403, say)
-	WronglyDead int // letters in DEAD with a reason that is none of Webhook.MayBeDead
+	Refused     int // in RAW, ENRICHED or DEAD although every answer was a refusal, such as 403
+	WronglyDead int // in DEAD for a reason that is not among Webhook.MayBeDead
 	Stale       int // with a roster that was fetched before the event was received
-	Strange     int // messages that cannot be read, or are of events that were never sent
+	Strange     int // messages that cannot be decoded, or whose event was never sent
 
 	Problems []string // the first few of each kind, for people
 }
 
-// problemsShown bounds how many Problems of one kind a Verdict tells.
+// problemsShown is how many Problems of one kind a Verdict has at most.
 const problemsShown = 5
 
-// Judge says what came of all that was sent. It is for the end: what was answered with 2xx and
-// has not come out counts as lost.
+// Judge returns the verdict on everything so far. It is for the end of a run: what was answered with 2xx
+// and has not come out counts as lost.
 func (l *Ledger) Judge() Verdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,22 +85,21 @@ func (v *Verdict) count(kind *int, format string, args ...any) {
 	}
 }
 
-// outOfOrder returns those of one key's events, as they came out, that should have come out before another that they
-// came after. Two orders are looked at:
+// outOfOrder returns those of came, the events of one key in the order in which they came out, that came after an event
+// which they should have preceded. There are two orders to keep:
 //
-//   - that of RAW, whoever sent and however many at once;
-//   - that of sending: where one webhook had its 2xx before another was first sent, their events come out in this
-//     order. Webhooks under way at the same time are in no order, so that this judges a key with one sequential sender
-//     wholly. It holds for senders of one ingest: with two, what waits in the outbox of one is passed by what
-//     the other stores, and the order is the one of RAW alone.
+//   - that of RAW, whoever sent the webhooks and however many at once;
+//   - that of sending: if one webhook had its 2xx before another was first sent, their events come out in this
+//     order. Webhooks that are under way at the same time have no order. This holds for a single ingest only: with two,
+//     events that wait in the outbox of one can be overtaken by those that the other stores.
 //
-// An event that came out before counts when it came out first.
+// An event that came out several times counts when it first came out.
 func outOfOrder(came []*entry) (late []*entry) {
-	var raw, began uint64 // the most of those that came before
+	var raw, began uint64 // the highest so far
 	seen := make(map[*entry]bool, len(came))
 	for _, e := range came {
 		if seen[e] {
-			continue // counted as twice
+			continue // it counts as twice
 		}
 		seen[e] = true
 		if e.raw > 0 && e.raw < raw || e.answered > 0 && e.answered < began {
@@ -111,7 +110,7 @@ func outOfOrder(came []*entry) (late []*entry) {
 	return late
 }
 
-// Err is nil when all came out as it must, or says what did not.
+// Err returns nil if everything came out as it must, else an error that says what did not.
 func (v Verdict) Err() error {
 	if v.Lost+v.Twice+v.OutOfOrder+v.Refused+v.WronglyDead+v.Stale+v.Strange == 0 {
 		return nil
@@ -124,7 +123,7 @@ func (v Verdict) faults() string {
 		v.Lost, v.Twice, v.OutOfOrder, v.Refused, v.WronglyDead, v.Stale, v.Strange)
 }
 
-// Table is the figures, for people. calls is how many calls the participants API was asked for.
+// Table returns the figures, for people. calls is how many calls the participants APIs received.
 func (v Verdict) Table(calls int) string {
 	var b strings.Builder
 	row := func(name string, value any) { fmt.Fprintf(&b, "%-24s %8v\n", name, value) }

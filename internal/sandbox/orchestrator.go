@@ -16,21 +16,21 @@ type V2Conversation struct {
 	Participants []V2Participant `json:"participants"`
 }
 
-// V2Participant is a participant as the v2 API and its webhooks show it. Its conversation
-// and account are filled in when the API shows it.
+// V2Participant is a participant as the v2 API and its webhooks show it. The API fills in its
+// conversation and account.
 type V2Participant struct {
 	ID             validation.V2ID `json:"id"`
 	ConversationID validation.V2ID `json:"conversationId"`
 	AccountID      validation.SID  `json:"accountId"`
 	Name           Nullable        `json:"name"`
 	Type           string          `json:"type"`
-	ProfileID      validation.V2ID `json:"profileId,omitempty"` // of a CUSTOMER alone
+	ProfileID      validation.V2ID `json:"profileId,omitempty"` // of a CUSTOMER only
 	Addresses      []V2Address     `json:"addresses"`
 	CreatedAt      time.Time       `json:"createdAt"`
 	UpdatedAt      time.Time       `json:"updatedAt"`
 }
 
-// V2Address is one way to reach a v2 participant.
+// V2Address is an address of a v2 participant.
 type V2Address struct {
 	Channel   string   `json:"channel"`
 	Address   string   `json:"address"`

@@ -22,8 +22,8 @@ type pageMeta struct {
 	PreviousPageURL Nullable `json:"previous_page_url"`
 }
 
-// writePage answers with the page of all that r asks for. A PageSize outside 1 to most
-// is refused, and so is a Page after the first that brings no PageToken.
+// writePage answers r with the page of all that it asks for. It refuses a PageSize outside 1 to most,
+// and a Page after the first without a PageToken.
 func writePage[P any](w http.ResponseWriter, r *http.Request, all []P, most int, show func(P) any) {
 	at, problem := readPaging(r, most)
 	if problem != nil {
@@ -69,7 +69,7 @@ func readPaging(r *http.Request, most int) (paging, *pagingProblem) {
 	return paging{size: size, page: page, offset: offset}, nil
 }
 
-// intWithin reads s, or fallback when it is empty, and says whether it lies within low and high.
+// intWithin reads s, or fallback when it is empty, and reports whether it is from low to high.
 func intWithin(s string, fallback, low, high int) (int, bool) {
 	if s == "" {
 		return fallback, true
@@ -117,10 +117,10 @@ func window[P any](all []P, offset, size int) []P {
 	return all[low:min(low+size, len(all))]
 }
 
-// The first bytes of a token make it one that must be escaped: "+/" in base64.
+// tokenMark begins every token. In base64 it has "+" and "/", so that tokens must be escaped in a query.
 const tokenMark = "\xfb\xff\xbf:"
 
-// pageToken is opaque to a caller, and needs escaping in a query.
+// pageToken returns the token of the page that begins at offset.
 func pageToken(offset int) string {
 	return encodeToken(strconv.Itoa(offset))
 }

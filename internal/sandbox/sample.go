@@ -30,7 +30,7 @@ func ownFeed(api events.API) events.Feed {
 	return events.FeedConversations
 }
 
-// Sample returns a webhook of kind k as feed carries it, about the people that c knows.
+// Sample returns a webhook of kind k as feed carries it, about people in c.
 func Sample(c Cast, k events.Kind, feed events.Feed, at time.Time) (Webhook, error) {
 	switch feed {
 	case events.FeedEventStreams:

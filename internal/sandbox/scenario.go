@@ -9,21 +9,21 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// Step is one thing that happens in a story: the world changes, and Twilio tells.
+// Step is one thing that happens in a story: the world changes, and Twilio sends a webhook.
 type Step struct {
 	Title   string
 	Change  func(*State) // to be made before the webhook is sent; may be nil
 	Webhook Webhook
 	Forged  bool   // to be sent with SendForged
-	Status  int    // the answer that is right
-	Wants   []Want // what must come out; none for what is refused, or told a second time
+	Status  int    // the right answer
+	Wants   []Want // what must come out; nothing for a webhook that is refused or repeated
 }
 
-// Scenario returns the story that shows everything: each of the feeds and each of the
-// lookups, what is gone, unknown, malformed, repeated and forged. The world must be c.State at its
-// beginning, and what comes of one step be awaited before the next, since the next may change who is there.
+// Scenario returns a story that shows everything: every feed, every lookup, and events that are gone,
+// unknown, malformed, repeated and forged. The world must be c.State when it begins. What comes of a
+// step must be awaited before the next one, which may change who is there.
 func Scenario(c Cast, at time.Time) ([]Step, error) {
-	s := story{cast: c, at: at.Add(-time.Minute)} // a second a step: it ends before now
+	s := story{cast: c, at: at.Add(-time.Minute)} // a second per step, so that it ends before at
 	s.textIn()
 	s.agentJoins()
 	s.delivery()
@@ -44,7 +44,7 @@ type story struct {
 	err   error
 }
 
-// tell adds a step whose events all come out with the same roster.
+// tell adds a step whose events are all enriched with the same roster.
 func (s *story) tell(title string, w Webhook, roster events.RosterStatus, people ...participants.Participant) *Step {
 	step := Step{Title: title, Webhook: w, Status: http.StatusOK}
 	for _, id := range w.IDs {
@@ -67,7 +67,7 @@ func (s *story) textIn() {
 	s.tell("Dana says hello", s.v1("onMessageAdded", Values{"Body": "Hello, anybody there?"}), events.RosterResolved, dana)
 }
 
-// chatter are the values of a participant or message of one who has an identity.
+// chatterValues returns values of webhooks about p, who has a chat identity, and about p's messages.
 func chatterValues(p ConversationParticipant) Values {
 	return Values{
 		"ParticipantSid": string(p.SID), "Identity": string(p.Identity), "ClientIdentity": string(p.Identity),
@@ -108,7 +108,7 @@ func (s *story) stream() {
 	joined, ok := events.KindOf(participants.Conversations, "participant", "added")
 	said, ok2 := events.KindOf(participants.Conversations, "message", "added")
 	if !ok || !ok2 {
-		return // the table's own tests miss them
+		return // the tests of events' kinds would fail
 	}
 	hers := chatterValues(c.Rosa)
 	first := StreamEvent(joined, s.at, c.Values(s.at).with(hers))
@@ -162,7 +162,8 @@ func (s *story) endings() {
 		Change = func(w *State) { w.RemoveConversation(support) }
 }
 
-// unwelcome ends with what is stored as raw, so that whatever wrongly was before it has been seen by then.
+// unwelcome adds webhooks that must not be enriched, and last one that is: once that has come out, so has whatever
+// wrongly came of the others.
 func (s *story) unwelcome() {
 	s.steps = append(s.steps, Step{
 		Title: "A forged signature is refused", Webhook: s.v1("onMessageAdded", nil), Forged: true, Status: http.StatusForbidden,

@@ -21,8 +21,8 @@ const (
 	EndpointV2Fetch             Endpoint = "v2 fetch"        // /v2/Conversations/{id}/Participants/{id}
 )
 
-// Twilio is a fake of Twilio's REST APIs: an http.Handler for both API hosts at
-// once, since their paths differ. It is safe for concurrent use.
+// Twilio is a fake of Twilio's participants APIs: an http.Handler for both API hosts, whose
+// paths differ. It is safe for concurrent use.
 type Twilio struct {
 	world    *World
 	mux      *http.ServeMux
@@ -52,7 +52,7 @@ func (t *Twilio) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t.mux.ServeHTTP(w, r)
 }
 
-// Calls returns how many requests each endpoint was sent, those refused or faulty included.
+// Calls returns how many requests each endpoint has received, including those that were refused or met a fault.
 func (t *Twilio) Calls() map[Endpoint]int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -62,8 +62,8 @@ func (t *Twilio) Calls() map[Endpoint]int {
 // handler answers an authenticated call.
 type handler func(w http.ResponseWriter, r *http.Request, caller Account)
 
-// handle serves an endpoint: count, fault, method, authentication, answer. Credentials
-// that are wrong meet faults too.
+// handle serves an endpoint: count, fault, method, authentication, answer. Requests with wrong
+// credentials meet faults too.
 func (t *Twilio) handle(path string, name Endpoint, answer handler) {
 	t.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 		t.count(name)
@@ -95,7 +95,7 @@ func (t *Twilio) count(name Endpoint) {
 	t.calls[name]++
 }
 
-// caller is the account whose credentials r carries.
+// caller returns the account whose credentials r carries; false if they are nobody's or wrong.
 func (t *Twilio) caller(r *http.Request) (Account, bool) {
 	username, password, ok := r.BasicAuth()
 	if !ok {

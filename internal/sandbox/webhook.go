@@ -20,29 +20,29 @@ const (
 	jsonType = "application/json"
 )
 
-// Webhook is one request that Twilio would send, without where it goes and without
-// its signature, which covers that.
+// Webhook is a request that Twilio would send, without its target, and so without the signature, which
+// covers the target.
 type Webhook struct {
 	Feed        events.Feed
-	Name        string   // Twilio's name for what it tells; several are joined by commas
+	Name        string   // Twilio's name for its event; of a batch all names, joined by ", "
 	Method      string   // "GET" carries the fields in Query
 	ContentType string   // "" for GET
 	Query       string   // encoded
 	Body        []byte   // nil for GET
 	Token       string   // I-Twilio-Idempotency-Token; "" sends none
-	IDs         []string // the identities of the events in it, in order
+	IDs         []string // the IDs of its events, in order
 
-	MayBeDead []events.Reason // for which its events may end in DEAD; without any they must be enriched
+	MayBeDead []events.Reason // the reasons for which its events may become dead letters; without any they must be enriched
 }
 
-// AsGet returns a form webhook as it comes when its Method is configured as GET.
+// AsGet returns w, a form, as Twilio sends it when the webhook's method is configured as GET.
 func (w Webhook) AsGet() Webhook {
 	w.Method, w.Query, w.Body, w.ContentType = http.MethodGet, string(w.Body), nil, ""
 	return w
 }
 
-// Request returns the webhook as a request to the ingest at target, a base URL, signed
-// with key for public, the base URL that the ingest was told it has.
+// Request returns w as a request to the ingest at target, a base URL, signed with key for
+// public, the base URL that the ingest is configured with.
 func (w Webhook) Request(ctx context.Context, target, public string, key validation.Secret) (*http.Request, error) {
 	r, err := http.NewRequestWithContext(ctx, w.Method, w.url(target), bytes.NewReader(w.Body))
 	if err != nil {
@@ -54,7 +54,7 @@ func (w Webhook) Request(ctx context.Context, target, public string, key validat
 	return r, nil
 }
 
-// url is where the webhook goes below a base URL. JSON is signed by its hash in the query.
+// url returns the webhook's URL for a base URL. JSON has its hash in the query, which is what is signed.
 func (w Webhook) url(base string) string {
 	u := strings.TrimSuffix(base, "/") + "/webhooks/" + string(w.Feed)
 	if w.Query != "" {
@@ -83,23 +83,23 @@ func (w Webhook) headers(public string, key validation.Secret) [][2]string {
 // Sender sends webhooks to one ingest.
 type Sender struct {
 	Target string            // base URL of the ingest
-	Public string            // base URL that signatures are for; "" is Target
+	Public string            // base URL that signatures are for; default Target
 	Key    validation.Secret // what they are signed with
-	Client *http.Client      // default: one that waits 10 s
+	Client *http.Client      // default: one with a timeout of 10 s
 }
 
-// Answer is what the ingest said.
+// Answer is the ingest's answer to a webhook.
 type Answer struct {
 	Status int
 	Took   time.Duration
 }
 
-// Send sends one webhook and returns the answer, whatever it is. An error means that there was none.
+// Send sends w and returns the answer, whatever its status. An error means that there was none.
 func (s Sender) Send(ctx context.Context, w Webhook) (Answer, error) {
 	return s.send(ctx, w, s.Key)
 }
 
-// SendForged sends w signed with a key that nobody has.
+// SendForged sends w signed with a random key.
 func (s Sender) SendForged(ctx context.Context, w Webhook) (Answer, error) {
 	return s.send(ctx, w, validation.NewSecret(rand.Text()))
 }

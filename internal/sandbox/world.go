@@ -9,8 +9,8 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// World is what the fake Twilio knows. It is safe for concurrent use: a reader keeps
-// the State it was given, unchanged, while others change the World.
+// World is what the fake Twilio knows. It is safe for concurrent use: the State that a reader
+// has does not change when the World does.
 type World struct {
 	change sync.Mutex
 	state  atomic.Pointer[State]
@@ -26,7 +26,7 @@ func NewWorld(s State) *World {
 // State returns the world as it is now. The caller must not change it.
 func (w *World) State() State { return *w.state.Load() }
 
-// Replace makes the world s.
+// Replace makes s the state of the world.
 func (w *World) Replace(s State) {
 	w.change.Lock()
 	defer w.change.Unlock()
@@ -34,7 +34,7 @@ func (w *World) Replace(s State) {
 	w.state.Store(&s)
 }
 
-// Change lets edit make any number of changes, which become visible at once when it returns.
+// Change lets edit change the state. All its changes become visible together, when it returns.
 func (w *World) Change(edit func(*State)) {
 	w.change.Lock()
 	defer w.change.Unlock()
@@ -66,7 +66,7 @@ func (a Account) accepts(username, password string) bool {
 	return (username == string(a.SID) && password == a.AuthToken) || a.APIKeys[username] == password
 }
 
-// clone copies s as deep as the methods of State write to it.
+// clone copies s as deeply as the methods of State change it.
 func (s State) clone() State {
 	s.Accounts = orEmpty(maps.Clone(s.Accounts))
 	s.Conversations = orEmpty(maps.Clone(s.Conversations))
