@@ -16,11 +16,11 @@ import (
 	"time"
 )
 
-// answerTimeout is how long an answer may take: longer than Twilio waits, so that what is late is measured.
+// answerTimeout is how long an answer may take: longer than Twilio waits, so that late answers are measured too.
 const answerTimeout = 10 * time.Second
 
-// Connections are kept-alive HTTP/1.1 connections, one for each worker, which write requests that are encoded already: a
-// loader on the same machine as its target must cost little.
+// Connections are kept-alive HTTP/1.1 connections, one per worker, on which requests are sent that were encoded in
+// advance: a load generator on the same machine as its target must cost little.
 type Connections struct {
 	dial func(ctx context.Context) (net.Conn, error)
 	open []connection
@@ -31,7 +31,7 @@ type connection struct {
 	reader *bufio.Reader
 }
 
-// NewConnections returns n connections to the host of a base URL, which are made when they are first used.
+// NewConnections returns n connections to the host of base, a URL. They are opened when they are first used.
 func NewConnections(base string, n int) (*Connections, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -51,7 +51,7 @@ func NewConnections(base string, n int) (*Connections, error) {
 	return c, nil
 }
 
-// Post is a Do: it sends the shot's request on the worker's connection.
+// Post is a Do that sends the shot's request on the worker's connection.
 func (c *Connections) Post(ctx context.Context, worker int, shot *Shot) (status int) {
 	own := &c.open[worker]
 	status, err := own.send(ctx, c.dial, shot.Request)
@@ -62,7 +62,7 @@ func (c *Connections) Post(ctx context.Context, worker int, shot *Shot) (status 
 	return status
 }
 
-// Close closes all connections. No worker may be using one.
+// Close closes all connections. It must not be called while one is in use.
 func (c *Connections) Close() {
 	for i := range c.open {
 		c.open[i].close()
@@ -93,7 +93,7 @@ func (c *connection) send(ctx context.Context, dial func(context.Context) (net.C
 	return c.answer()
 }
 
-// answer reads one answer whole. It is net/http's reader without what nobody here looks at.
+// answer reads a complete answer and returns its status. It reads less than net/http does, and so costs less.
 func (c *connection) answer() (status int, err error) {
 	line, err := c.reader.ReadSlice('\n')
 	if err != nil {
@@ -118,9 +118,9 @@ func (c *connection) answer() (status int, err error) {
 	return status, nil
 }
 
-// framing is what the headers say of where an answer ends.
+// framing is what the headers say about where an answer ends.
 type framing struct {
-	length  int64 // of the body; -1 when it is not told
+	length  int64 // of the body; -1 if not given
 	chunked bool
 	last    bool // the connection ends with it
 }

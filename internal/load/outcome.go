@@ -6,7 +6,7 @@ import (
 	"github.com/rollcall-events/rollcall/internal/sandbox"
 )
 
-// Outcome is the ledger's figures of one run, in JSON.
+// Outcome is the ledger's verdict on a run, as JSON has it.
 type Outcome struct {
 	Owed       int `json:"answered_2xx"` // events
 	Enriched   int `json:"enriched"`
@@ -14,7 +14,7 @@ type Outcome struct {
 	Lost       int `json:"lost"`
 	Twice      int `json:"twice"`
 	OutOfOrder int `json:"out_of_order"`
-	Other      int `json:"other_faults"` // refused but stored, wrongly dead, with an old roster, or not to be explained
+	Other      int `json:"other_faults"` // refused but stored, wrongly dead, with an old roster, or strange
 }
 
 // OutcomeOf returns the figures of v.
@@ -25,7 +25,7 @@ func OutcomeOf(v sandbox.Verdict) Outcome {
 	}
 }
 
-// String is one line, for people.
+// String returns one line, for people.
 func (o Outcome) String() string {
 	return fmt.Sprintf("ledger: %d events answered with 2xx, %d enriched, %d dead; %d lost, %d twice, %d out of order, %d other faults",
 		o.Owed, o.Enriched, o.Dead, o.Lost, o.Twice, o.OutOfOrder, o.Other)

@@ -19,7 +19,7 @@ const (
 	plotHeight = 3.2 * vg.Inch
 )
 
-// colours tell lines apart, for the colour-blind too (Okabe and Ito).
+// colours are the palette of Okabe and Ito, which the colour-blind can tell apart too.
 func colours() []color.Color {
 	return []color.Color{
 		color.RGBA{0, 114, 178, 255}, color.RGBA{213, 94, 0, 255}, color.RGBA{0, 158, 115, 255},
@@ -27,7 +27,7 @@ func colours() []color.Color {
 	}
 }
 
-// Plot writes an SVG of results: their latency by percentile above, what they did over time below.
+// Plot writes an SVG of results to w: latency by percentile above, throughput over time below.
 func Plot(w io.Writer, title string, results ...Result) error {
 	latency, err := latencyPlot(title, results)
 	if err != nil {
@@ -53,8 +53,8 @@ func latencyPlot(title string, results []Result) (*plot.Plot, error) {
 	p.X.Label.Text, p.Y.Label.Text = "percentile", "latency, ms"
 	p.X.Tick.Marker = nines{}
 	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-	// Latency rises towards the right: there is room below. The text begins on the left, so that a wider font than was reckoned with
-	// covers nothing.
+	// The legend goes where there is room: latency rises towards the right. Its text begins on the left, so that it covers nothing even
+	// in a wider font than expected.
 	p.Legend.Left, p.Legend.XOffs = true, plotWidth/3
 	for i, r := range results {
 		var line plotter.XYs
@@ -67,10 +67,10 @@ func latencyPlot(title string, results []Result) (*plot.Plot, error) {
 			return nil, err
 		}
 	}
-	if p.Y.Min > p.Y.Max { // there is nothing to show
+	if p.Y.Min > p.Y.Max { // no points
 		p.Y.Min, p.Y.Max = 1, 1
 	}
-	if p.Y.Min == p.Y.Max { // a logarithmic axis cannot do with that
+	if p.Y.Min == p.Y.Max { // a logarithmic axis needs a range
 		p.Y.Min, p.Y.Max = p.Y.Min/2, p.Y.Max*2
 	}
 	return p, nil
@@ -109,10 +109,10 @@ func addLine(p *plot.Plot, i int, name string, points plotter.XYs) error {
 	return nil
 }
 
-// ninesOf stretches percentiles as HDR plots do: 90 is at 1, 99 at 2, 99.9 at 3.
+// ninesOf returns where a percentile is on the axis of an HDR plot: 90 at 1, 99 at 2, 99.9 at 3.
 func ninesOf(percentile float64) float64 { return -math.Log10(1 - percentile/100) }
 
-// nines are the ticks of such an axis.
+// nines marks the ticks of that axis.
 type nines struct{}
 
 // Ticks implements plot.Ticker.

@@ -9,7 +9,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// What a histogram holds: microseconds up to 10 minutes, to three digits. A longer time is taken for 10 minutes.
+// A histogram holds microseconds up to 10 minutes, to three digits. Longer times count as 10 minutes.
 const (
 	longest = 10 * time.Minute
 	digits  = 3
@@ -19,7 +19,7 @@ func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(1, longest.Microseconds(), digits)
 }
 
-// recorder keeps how long everything took.
+// recorder records how long everything took.
 type recorder struct {
 	start time.Time
 	every time.Duration
@@ -44,7 +44,7 @@ func (r *recorder) record(took time.Duration, status int) {
 	took = min(max(took, time.Microsecond), longest)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_ = r.all.RecordValue(took.Microseconds()) // it is within what the histogram holds
+	_ = r.all.RecordValue(took.Microseconds()) // it fails only out of the histogram's range
 	_ = r.now.RecordValue(took.Microseconds())
 	r.answers[status]++
 	if !stored(status) {
@@ -69,7 +69,7 @@ func (r *recorder) tickUntil(ctx context.Context, told func(Point)) {
 	}
 }
 
-// point closes the interval that began with the last point.
+// point ends the interval that began at the last point, and returns its figures.
 func (r *recorder) point(now time.Time) Point {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -88,7 +88,7 @@ func milliseconds(h *hdrhistogram.Histogram, percentile float64) float64 {
 }
 
 func (r *recorder) result(p Plan, elapsed time.Duration) Result {
-	if end := r.start.Add(elapsed); end.Sub(r.since) > r.every/4 { // what is shorter shows no rate
+	if end := r.start.Add(elapsed); end.Sub(r.since) > r.every/4 { // a shorter interval is too short for a rate
 		r.point(end)
 	}
 	r.mu.Lock()

@@ -9,21 +9,21 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Result is what a run showed. Its JSON is what --json writes.
+// Result is what a run measured. Its JSON is what --json writes.
 type Result struct {
 	Name        string      `json:"name"`
 	Connections int         `json:"connections"`
 	AskedRate   float64     `json:"asked_rate,omitempty"` // a second; absent for a closed loop
 	Seconds     float64     `json:"seconds"`
 	Done        int         `json:"done"`
-	Failed      int         `json:"failed"`  // those without a 2xx
+	Failed      int         `json:"failed"`  // of them, those without a 2xx
 	Answers     map[int]int `json:"answers"` // by status; 0: no answer
 	Rate        float64     `json:"rate"`    // 2xx a second
 	Latency     Latency     `json:"latency"`
 	Series      []Point     `json:"series"`
 }
 
-// Latency is in milliseconds: in an open loop from the moment at which a request was meant to be sent, in a closed one from when it was.
+// Latency is in milliseconds: in an open loop from the time at which a request was scheduled, in a closed one from when it was sent.
 type Latency struct {
 	Mean        float64   `json:"mean_ms"`
 	P50         float64   `json:"p50_ms"`
@@ -61,7 +61,7 @@ func latencyOf(h *hdrhistogram.Histogram) Latency {
 	return l
 }
 
-// Table is the figures, for people.
+// Table returns the figures, for people.
 func (r Result) Table() string {
 	var b strings.Builder
 	row := func(name, format string, values ...any) {
@@ -92,7 +92,7 @@ func (r Result) Table() string {
 	return b.String()
 }
 
-// String is one line that tells how a run goes.
+// String returns one line that tells how a run is going.
 func (p Point) String() string {
 	return fmt.Sprintf("%5.0f s  %8d done  %7.0f/s  p50 %8.2f ms  p99 %8.2f ms  %d failed", p.Seconds, p.Done, p.Rate, p.P50, p.P99, p.Failed)
 }

@@ -9,30 +9,30 @@ import (
 	"github.com/rollcall-events/rollcall/internal/sandbox"
 )
 
-// Do does what a shot is about, on behalf of one of the workers, and returns the status of the answer; 0 when there was
-// none. Workers call it side by side, each for one shot at a time.
+// Do does what a shot is about, on behalf of a worker, and returns the status of the answer; 0 when there was
+// none. Workers call it concurrently, each for one shot at a time.
 type Do func(ctx context.Context, worker int, shot *Shot) (status int)
 
-// Plan is a run: workers take shots and do them. The same Plan drives what is measured and what it is measured against.
+// Plan is a run, in which workers take shots and do them. With a Rate it is an open loop: each shot is sent at its own time, or as
+// soon after as a worker is free. Without one it is a closed loop: each worker does one shot after the other.
 type Plan struct {
 	Name    string
 	Workers int
-	Rate    float64 // shots a second, for an open loop: each shot is sent at its own time, or as soon after it as a worker is free; 0 for a closed loop: each worker does one after the other
+	Rate    float64 // shots per second that Shots is scheduled at; 0 for a closed loop
 	Shots   <-chan *Shot
 	Do      Do
-	Every   time.Duration // of a point in the series; default 1 s
-	Told    func(Point)   // told each point as it is measured; may be nil
+	Every   time.Duration // the interval of a Point; default 1 s
+	Told    func(Point)   // called with each point as it is measured; may be nil
 }
 
-// Note is what became of one shot.
+// Note is what became of a shot.
 type Note struct {
 	Webhook         sandbox.Webhook
 	Sent, Completed time.Duration // after the start
-	Status          int
+	Status          int           // 0: no answer
 }
 
-// Run does all shots, until there are no more or ctx is done, and returns when the last is answered.
-// A shot that was begun is finished.
+// Run does all shots, until there are no more or ctx is done. Shots that have begun by then are finished.
 func (p Plan) Run(ctx context.Context) (Result, []Note) {
 	start := time.Now()
 	rec := newRecorder(start, p.Every)
@@ -73,7 +73,7 @@ func (p Plan) work(ctx context.Context, worker int, start time.Time, rec *record
 	return notes
 }
 
-// waitUntil reports whether at has come before ctx was done. What lies in the past has come.
+// waitUntil waits until at. It is false if ctx is done first.
 func waitUntil(ctx context.Context, timer *time.Timer, at time.Time) bool {
 	wait := time.Until(at)
 	if wait <= 0 {
@@ -88,7 +88,7 @@ func waitUntil(ctx context.Context, timer *time.Timer, at time.Time) bool {
 	}
 }
 
-// Enter tells the ledger of notes, in the order in which it happened.
+// Enter records notes in ledger, in the order in which webhooks were sent and answered.
 func Enter(ledger *sandbox.Ledger, notes []Note) {
 	type moment struct {
 		at   time.Duration

@@ -13,32 +13,32 @@ import (
 
 // Shot is one request that is ready to go.
 type Shot struct {
-	At      time.Duration // when it is meant to be sent, after the start
-	Request []byte        // HTTP/1.1, whole
+	At      time.Duration // when it is scheduled, after the start
+	Request []byte        // complete, in HTTP/1.1
 	Webhook sandbox.Webhook
 }
 
 // Target is where webhooks go, and how they are signed.
 type Target struct {
 	URL    string // base URL of the ingest
-	Public string // base URL that signatures are for; "" is URL
+	Public string // base URL that signatures are for; default URL
 	Key    validation.Secret
 }
 
-// Schedule says when each shot is meant to be sent. It is not safe for concurrent use.
+// Schedule says when each shot is to be sent. It is not safe for concurrent use.
 type Schedule struct {
-	Rate float64 // shots a second on average; 0 sets no times, for a loop that waits for each answer
+	Rate float64 // shots per second on average; 0 for a closed loop, which needs no times
 	rng  *rand.Rand
 	at   time.Duration
 }
 
-// NewSchedule returns a Schedule whose turns come as independent callers do (Poisson), the same for the same seed.
+// NewSchedule returns a Schedule whose turns arrive independently of each other (Poisson). The same seed gives the same schedule.
 func NewSchedule(rate float64, seed uint64) *Schedule {
-	return &Schedule{Rate: rate, rng: rand.New(rand.NewPCG(seed, 1))} //nolint:gosec // a schedule is to be the same again, not secret
+	return &Schedule{Rate: rate, rng: rand.New(rand.NewPCG(seed, 1))} //nolint:gosec // it must be reproducible, not secret
 }
 
-// next returns when the next shot is meant to be sent. Only those that begin a turn take their time, and
-// the longer the more there were in the last turn.
+// next returns when the next shot is to be sent. The shots of a turn come at the same time; the pause before a turn is
+// longer the more shots the last one had, which keeps the average rate.
 func (s *Schedule) next(begins bool, lastTurn int) time.Duration {
 	if s.Rate > 0 && begins {
 		s.at += time.Duration(s.rng.ExpFloat64() * float64(max(lastTurn, 1)) / s.Rate * float64(time.Second))
@@ -46,16 +46,16 @@ func (s *Schedule) next(begins bool, lastTurn int) time.Duration {
 	return s.at
 }
 
-// Source makes shots of traffic, signed, at the times of a schedule. It is not safe for concurrent use.
+// Source makes signed shots of traffic, at the times of a schedule. It is not safe for concurrent use.
 type Source struct {
 	Traffic  *Traffic
 	Schedule *Schedule
 	Target   Target
 
-	turn int
+	turn int // shots in this turn so far
 }
 
-// Plan returns a webhook and when it is meant to be sent: a shot that is not signed.
+// Plan returns the next webhook, unsigned, and when it is to be sent.
 func (s *Source) Plan() (w sandbox.Webhook, at time.Duration) {
 	w, _, begins := s.Traffic.Next()
 	at = s.Schedule.next(begins, s.turn)
@@ -66,7 +66,7 @@ func (s *Source) Plan() (w sandbox.Webhook, at time.Duration) {
 	return w, at
 }
 
-// Next makes one shot.
+// Next returns the next shot.
 func (s *Source) Next(ctx context.Context) (*Shot, error) {
 	w, at := s.Plan()
 	shot := &Shot{At: at, Webhook: w}
@@ -94,7 +94,7 @@ func encode(ctx context.Context, w sandbox.Webhook, to Target) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Prepare makes n shots before any is sent, so that a measurement does not pay for signing them.
+// Prepare makes n shots in advance, so that signing them is no part of a measurement.
 func (s *Source) Prepare(ctx context.Context, n int) (<-chan *Shot, error) {
 	shots := make(chan *Shot, n)
 	defer close(shots)
@@ -111,8 +111,9 @@ func (s *Source) Prepare(ctx context.Context, n int) (<-chan *Shot, error) {
 // ahead is how many shots Stream keeps ready.
 const ahead = 4096
 
-// Stream makes shots a little ahead of their time, for as long as ctx lasts or until the first that is meant to be sent
-// after last (0: no end). The error is nil, or why it ended early.
+// Stream makes shots a little ahead of their time, until ctx is done or, unless last is 0, the next shot is scheduled
+// after last. Then it closes the channel. The function waits for that, and returns an error if a shot could not be
+// made; it must be called once.
 func (s *Source) Stream(ctx context.Context, last time.Duration) (<-chan *Shot, func() error) {
 	shots := make(chan *Shot, ahead)
 	failed := make(chan error, 1)

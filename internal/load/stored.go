@@ -11,27 +11,27 @@ import (
 	"github.com/rollcall-events/rollcall/internal/sandbox"
 )
 
-// stages are those whose streams a ledger reads, in the order in which it wants them.
+// stages are those whose streams a ledger reads, in the order in which it needs them.
 func stages() []events.Stage {
 	return []events.Stage{events.StageRaw, events.StageEnriched, events.StageDead}
 }
 
-// patience is how long nothing may come out of the pipeline before the rest is taken for lost.
+// patience is how long nothing may come out of the pipeline before the rest counts as lost.
 const patience = 2 * time.Minute
 
-// Stored is what the streams hold beyond a mark: what came of a run. Nobody else may send while it lasts.
+// Stored is what the streams have stored since a mark: what came of a run. Nobody else may send during it.
 type Stored struct {
 	js    jetstream.JetStream
 	marks map[events.Stage]mark
 }
 
-// mark is how far a stream had come.
+// mark is where a stream ended.
 type mark struct {
 	stream string
-	last   uint64
+	last   uint64 // sequence
 }
 
-// Mark notes how far the streams are.
+// Mark returns a Stored that begins at the present end of the streams.
 func Mark(ctx context.Context, js jetstream.JetStream) (*Stored, error) {
 	s := &Stored{js: js, marks: map[events.Stage]mark{}}
 	for _, stage := range stages() {
@@ -48,10 +48,11 @@ func Mark(ctx context.Context, js jetstream.JetStream) (*Stored, error) {
 	return s, nil
 }
 
-// pattern matches every event of a stage. A stream may hold more than its stage's: what became of events on the others.
+// pattern returns the filter for every event of a stage. It is needed even within the stage's stream, which may hold other messages
+// too.
 func pattern(stage events.Stage) string { return "rollcall." + string(stage) + ".>" }
 
-// atMost returns how many messages of any kind a stage's stream took since the mark, which is quickly asked.
+// atMost returns how many messages of any kind a stage's stream has stored since the mark. That is cheap to ask.
 func (s *Stored) atMost(ctx context.Context, stage events.Stage) (int, error) {
 	stream, err := s.js.Stream(ctx, s.marks[stage].stream)
 	if err != nil {
@@ -60,7 +61,7 @@ func (s *Stored) atMost(ctx context.Context, stage events.Stage) (int, error) {
 	return int(stream.CachedInfo().State.LastSeq - s.marks[stage].last), nil //nolint:gosec // not that many
 }
 
-// Count returns how many events of a stage were stored since the mark.
+// Count returns how many events of a stage have been stored since the mark.
 func (s *Stored) Count(ctx context.Context, stage events.Stage) (int, error) {
 	m := s.marks[stage]
 	consumer, err := s.js.CreateConsumer(ctx, m.stream, jetstream.ConsumerConfig{
@@ -76,7 +77,7 @@ func (s *Stored) Count(ctx context.Context, stage events.Stage) (int, error) {
 	return int(consumer.CachedInfo().NumPending), nil //nolint:gosec // not that many
 }
 
-// out is how many events have come out, or while that is certainly less than owed how many at most.
+// out returns how many events have come out. While that is certainly less than owed, it returns an upper bound, which is cheaper.
 func (s *Stored) out(ctx context.Context, owed int) (out int, err error) {
 	for _, ask := range []func(context.Context, events.Stage) (int, error){s.atMost, s.Count} {
 		enriched, err := ask(ctx, events.StageEnriched)
@@ -94,8 +95,8 @@ func (s *Stored) out(ctx context.Context, owed int) (out int, err error) {
 	return out, nil
 }
 
-// Settle waits until as many events have come out as owed, or for so long that the rest will not. Whether they are the
-// right ones is for the ledger to say.
+// Settle waits until as many events have come out as owed, or none has for so long that the rest will not. Whether they are the
+// right ones is for the ledger to judge.
 func (s *Stored) Settle(ctx context.Context, owed int) error {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
@@ -119,7 +120,7 @@ func (s *Stored) Settle(ctx context.Context, owed int) error {
 	}
 }
 
-// Judge gives the ledger all that was stored since the mark, and returns what it says.
+// Judge records everything that was stored since the mark in ledger, and returns its verdict.
 func (s *Stored) Judge(ctx context.Context, ledger *sandbox.Ledger) (sandbox.Verdict, error) {
 	for _, stage := range stages() {
 		if err := s.read(ctx, stage, ledger); err != nil {

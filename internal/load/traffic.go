@@ -11,13 +11,13 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// Mix is how many of each kind of webhook there are, as shares of their sum.
+// Mix is how many of each kind of webhook there are, in proportion to their sum.
 type Mix struct{ Messages, Deliveries, Participants int }
 
-// RealMix is traffic as it is: mostly messages, some receipts, some who come and change.
+// RealMix is like real traffic: mostly messages, some delivery receipts, some participants who join or change.
 var RealMix = Mix{Messages: 80, Deliveries: 10, Participants: 10}
 
-// MessagesAlone is for measurements in which every webhook is to be of the same size.
+// MessagesAlone is for measurements that need webhooks of one size.
 var MessagesAlone = Mix{Messages: 1}
 
 // TrafficConfig is what Traffic is like.
@@ -26,11 +26,11 @@ type TrafficConfig struct {
 	Conversations int          // at least 1
 	Participants  int          // in each conversation; at least 1
 	Mix           Mix
-	Skew          float64         // the exponent of Zipf's law over the conversations, more than 1; 0 goes round them in turn
-	Bursts        bool            // some of them speak several times in a row
-	MayBeDead     []events.Reason // for which its events may end in DEAD, where Twilio does not know the conversations, say
-	MessageBytes  int             // of a message's whole form, as near as can be; 0 leaves messages short
-	Seed          uint64          // the same seed gives the same traffic but for its idempotency tokens, which nothing else may have
+	Skew          float64         // exponent of Zipf's law over the conversations, more than 1; 0 takes them in turn
+	Bursts        bool            // some conversations have several webhooks in a row
+	MayBeDead     []events.Reason // for which events may become dead letters: not_found, if Twilio does not know the conversations
+	MessageBytes  int             // about the size of a message's form; 0 leaves messages short
+	Seed          uint64          // the same seed gives the same traffic, except for the idempotency tokens, which are unique
 }
 
 // Traffic makes webhooks. It is not safe for concurrent use.
@@ -38,28 +38,28 @@ type Traffic struct {
 	cfg     TrafficConfig
 	rng     *rand.Rand
 	zipf    *rand.Zipf
-	made    int
-	current int // the conversation that speaks
-	left    int // how often it will yet speak in this burst
+	made    int // webhooks so far
+	current int // the conversation whose turn it is
+	left    int // webhooks left in this turn
 }
 
 // NewTraffic returns Traffic of the given kind.
 func NewTraffic(cfg TrafficConfig) *Traffic {
-	t := &Traffic{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, cfg.Seed))} //nolint:gosec // traffic is to be the same again, not secret
+	t := &Traffic{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, cfg.Seed))} //nolint:gosec // it must be reproducible, not secret
 	if cfg.Skew > 1 {
 		t.zipf = rand.NewZipf(t.rng, cfg.Skew, 1, uint64(max(cfg.Conversations, 1)-1)) //nolint:gosec // not negative
 	}
 	return t
 }
 
-// World is what a fake Twilio must know of the conversations, added to s.
+// World adds the conversations to s, the state of a fake Twilio's world.
 func (t *Traffic) World(s *sandbox.State) {
 	for i := range t.cfg.Conversations {
 		s.AddConversation(t.conversation(i))
 	}
 }
 
-// Conversation is the identifier of conversation i.
+// Conversation returns the SID of conversation i.
 func (t *Traffic) Conversation(i int) validation.SID {
 	return sandbox.SID("CH", fmt.Sprintf("load %d", i))
 }
@@ -78,8 +78,8 @@ func (t *Traffic) participant(conversation, n int) validation.SID {
 	return sandbox.SID("MB", fmt.Sprintf("load %d %d", conversation, n))
 }
 
-// Next returns the next webhook, its conversation, and whether it begins a turn: with Bursts, those that follow it
-// within the turn come at the same moment.
+// Next returns the next webhook, its conversation, and whether it begins a turn: all webhooks of a turn are of one
+// conversation and come at the same time. Without Bursts every turn is one webhook.
 func (t *Traffic) Next() (w sandbox.Webhook, conversation int, begins bool) {
 	begins = t.left == 0
 	if begins {
@@ -96,7 +96,7 @@ func (t *Traffic) choose() int {
 	return int(t.zipf.Uint64()) //nolint:gosec // less than Conversations
 }
 
-// turn is how many webhooks in a row a conversation brings: one in ten turns is a burst of 2 to 12.
+// turn returns how many webhooks a turn has: with Bursts, one turn in ten has 2 to 12.
 func (t *Traffic) turn() int {
 	if !t.cfg.Bursts || t.rng.IntN(10) > 0 {
 		return 1
@@ -104,7 +104,7 @@ func (t *Traffic) turn() int {
 	return 2 + t.rng.IntN(11)
 }
 
-// Webhook returns one about conversation i.
+// Webhook returns a webhook about conversation i.
 func (t *Traffic) Webhook(i int) sandbox.Webhook {
 	t.made++
 	values := t.cfg.Cast.Values(time.Now())
