@@ -59,7 +59,7 @@ func (c *cli) check(command string) settings.Problems {
 	}
 }
 
-// withLongFlags lets -once be written as Go's own commands would have it.
+// withLongFlags allows -once for --once, as Go's own commands spell flags.
 func withLongFlags(args []string) []string {
 	args = slices.Clone(args)
 	for i, a := range args {
@@ -70,8 +70,8 @@ func withLongFlags(args []string) []string {
 	return args
 }
 
-// account is whom the fake Twilio knows and webhooks are signed by. In the sandbox it
-// need not be given: the commands agree on one.
+// account is the account of the fake Twilio, whose token signs webhooks. It need not be given: all commands
+// have the same default.
 type account struct {
 	SID       string            `name:"twilio-account-sid" group:"twilio" placeholder:"AC..." help:"Account of the fake world; by default one that does not exist."`
 	AuthToken validation.Secret `name:"twilio-auth-token" group:"twilio" hidden:"" help:"Its auth token."`
@@ -94,7 +94,7 @@ func (a *account) cast() sandbox.Cast {
 
 func (a *account) token() validation.Secret {
 	if a.AuthToken.IsZero() {
-		return validation.NewSecret(string(sandbox.SID("", "sandbox"))) // known to all: good for nothing else
+		return validation.NewSecret(string(sandbox.SID("", "sandbox"))) // public, so it must protect nothing
 	}
 	return a.AuthToken
 }

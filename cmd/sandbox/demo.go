@@ -62,8 +62,8 @@ func (c *demoCmd) run(ctx context.Context, p *printer) (err error) {
 	return c.demonstrate(ctx, p, dir, log)
 }
 
-// demonstrate starts everything, tells the story, and unless it is told once shows what
-// comes later until ctx is done.
+// demonstrate starts everything and tells the story. Then, unless c.Once is set, it shows
+// what comes until ctx is done.
 func (c *demoCmd) demonstrate(ctx context.Context, p *printer, dir string, log *slog.Logger) (err error) {
 	cast, token := c.Account.cast(), c.Account.token()
 	world := sandbox.NewWorld(cast.State(token))
@@ -76,7 +76,7 @@ func (c *demoCmd) demonstrate(ctx context.Context, p *printer, dir string, log *
 	}
 	defer func() {
 		if failed := pipe.stop(); failed != nil {
-			err = failed // all else follows from it
+			err = failed // any other error follows from it
 		}
 	}()
 	conn, err := dial(settings.NATS{URL: pipe.nats})
@@ -101,7 +101,7 @@ func (c *demoCmd) demonstrate(ctx context.Context, p *printer, dir string, log *
 	if c.Once {
 		return t.ledger.err()
 	}
-	world.Replace(cast.State(token)) // so that what is sent by hand meets everybody
+	world.Replace(cast.State(token)) // so that webhooks that are sent by hand find the whole cast
 	c.invite(p, pipe, t.sender, cast)
 	return showUntilDone(ctx, p, &t.order, w.seen)
 }
@@ -137,7 +137,7 @@ func showUntilDone(ctx context.Context, p *printer, o *order, seen <-chan sighti
 	}
 }
 
-// directory returns where to keep everything, and what removes it at a good end.
+// directory returns where to keep everything, and what to call to remove it.
 func (c *demoCmd) directory() (dir string, remove func(), err error) {
 	if c.Dir != "" {
 		if err := os.MkdirAll(c.Dir, 0o700); err != nil {
@@ -148,12 +148,12 @@ func (c *demoCmd) directory() (dir string, remove func(), err error) {
 	if dir, err = os.MkdirTemp("", "rollcall-sandbox-"); err != nil {
 		return "", nil, fmt.Errorf("make directory: %w", err)
 	}
-	return dir, func() { _ = os.RemoveAll(dir) }, nil // at worst it stays behind
+	return dir, func() { _ = os.RemoveAll(dir) }, nil // if that fails, it stays behind
 }
 
 const logName = "sandbox.log"
 
-// openLog returns a logger for the parts, whose lines are not for the terminal.
+// openLog returns a logger for the services, whose lines would clutter the terminal.
 func openLog(dir string) (log *slog.Logger, closeLog func(), err error) {
 	f, err := os.OpenFile(filepath.Join(dir, logName), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {

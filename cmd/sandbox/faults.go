@@ -23,7 +23,7 @@ func (f *faultsFlag) UnmarshalText(text []byte) error {
 	return json.Unmarshal(text, (*[]sandbox.Fault)(f))
 }
 
-// faultsHelp tells people what sandbox.Fault tells programmers.
+// faultsHelp documents the JSON of sandbox.Fault.
 const faultsHelp = `A fault is for the requests that all of these match:
   path          is part of their path
   account       the account whose credentials they carry

@@ -11,19 +11,19 @@ import (
 
 // tally counts what became of the webhooks of one feed.
 type tally struct {
-	sent, right                 int // webhooks, and those answered as they should be
+	sent, right                 int // webhooks, and those of them that had the right answer
 	raw, enriched, dead, absent int // events
-	wrong                       int // problems of any other kind
+	wrong                       int // other problems
 }
 
-// ledger holds what was sent against what came out.
+// ledger compares what came out with what the story wants, event by event; sandbox.Ledger, which knows no wants, is for load.
 type ledger struct {
 	feeds    map[events.Feed]*tally
 	wants    map[string]*expectation
 	problems []string
 }
 
-// expectation is one event to come.
+// expectation is one event that must come out.
 type expectation struct {
 	sandbox.Want
 	feed events.Feed
@@ -42,7 +42,7 @@ func (l *ledger) feed(f events.Feed) *tally {
 	return l.feeds[f]
 }
 
-// sent notes an answer, and what must come out. It reports whether the answer is right.
+// sent records the answer to a step, and what must come out. It reports whether the answer is right.
 func (l *ledger) sent(step sandbox.Step, status int) bool {
 	t := l.feed(step.Webhook.Feed)
 	t.sent++
@@ -66,7 +66,7 @@ func (l *ledger) wrong(t *tally, problem string) {
 	l.problems = append(l.problems, problem)
 }
 
-// saw notes what came out, and what is wrong with it.
+// saw records what came out, and what is wrong with it.
 func (l *ledger) saw(s sighting) {
 	want, ok := l.wants[s.id]
 	if !ok {
@@ -108,7 +108,7 @@ func (l *ledger) done(w sandbox.Want) bool {
 	return e.out > 0 && (e.raw > 0 || e.Reason != "")
 }
 
-// close notes all that is missing.
+// close records everything that is missing.
 func (l *ledger) close() {
 	for _, id := range sortedKeys(l.wants) {
 		e := l.wants[id]
@@ -131,7 +131,7 @@ func (l *ledger) total() (sum tally) {
 	return sum
 }
 
-// err is nil when all came out right.
+// err returns nil if everything came out right.
 func (l *ledger) err() error {
 	if t := l.total(); t.absent > 0 || t.wrong > 0 {
 		return fmt.Errorf("not everything came out right: %d missing, %d wrong", t.absent, t.wrong)
@@ -155,7 +155,7 @@ func (l *ledger) print(p *printer) {
 	l.printProblems(p)
 }
 
-// printAnswers writes the summary when only answers were seen.
+// printAnswers writes the summary when only answers are judged.
 func (l *ledger) printAnswers(p *printer) {
 	t := l.total()
 	p.line("\n%s", p.style(bold, fmt.Sprintf("%d webhooks sent, %d of them answered as they should be.", t.sent, t.right)))

@@ -35,7 +35,7 @@ type loadCmd struct {
 	Plot          string        `placeholder:"FILE" help:"Write an SVG of latency by percentile, and of throughput over time."`
 }
 
-// loadNATS is settings.NATS without a default: what is not given is not asked.
+// loadNATS is settings.NATS without a default URL: without one, no NATS is asked.
 type loadNATS struct {
 	URL          string `name:"nats-url" group:"nats" placeholder:"URL,..." help:"Servers of NATS. When given, a ledger of what was sent is held against what is stored there at the end; nobody else may send meanwhile."`
 	Creds        string `name:"nats-creds" group:"nats" placeholder:"FILE" help:"Credentials file (.creds) to log in to NATS with."`
@@ -135,13 +135,13 @@ func (c *loadCmd) run(ctx context.Context, p *printer, stdout io.Writer) error {
 	return errors.Join(report.write(stdout, c.JSON), report.plot(c.Plot), wrong, report.err())
 }
 
-// prepareTwilio tells the fake Twilio of the conversations, beside the story's.
+// prepareTwilio adds the conversations to the fake Twilio's world, if there is one.
 func (c *loadCmd) prepareTwilio(ctx context.Context, cast sandbox.Cast, traffic *load.Traffic) error {
 	world := &remoteWorld{base: c.Twilio, world: sandbox.NewWorld(cast.State(c.Account.token()))}
 	return world.change(ctx, traffic.World)
 }
 
-// send sends for as long as it is to last.
+// send sends webhooks for c.Duration.
 func (c *loadCmd) send(ctx context.Context, p *printer, traffic *load.Traffic) (load.Result, []load.Note, error) {
 	connections, err := load.NewConnections(c.Target, c.Connections)
 	if err != nil {
@@ -164,7 +164,7 @@ func (c *loadCmd) send(ctx context.Context, p *printer, traffic *load.Traffic) (
 	return result, notes, made()
 }
 
-// lastShot is when the last webhook of an open loop is meant to be sent.
+// lastShot returns when the last webhook of an open loop is scheduled at the latest; 0 for a closed loop.
 func (c *loadCmd) lastShot() time.Duration {
 	if c.Rate == 0 {
 		return 0
@@ -172,7 +172,7 @@ func (c *loadCmd) lastShot() time.Duration {
 	return c.Duration
 }
 
-// judge returns what reads the streams at the end; nil when there is no NATS to ask.
+// judge returns what reads the streams at the end, and what closes its connection; nil when no NATS is given.
 func (c *loadCmd) judge(ctx context.Context) (*load.Stored, func(), error) {
 	if c.NATS.URL == "" {
 		return nil, func() {}, nil

@@ -17,7 +17,7 @@ type loadReport struct {
 	Ledger *load.Outcome `json:"ledger,omitempty"`
 }
 
-// err says what of the answers is wrong.
+// err returns an error if not every webhook was answered with 2xx.
 func (r loadReport) err() error {
 	if r.Failed == 0 {
 		return nil
@@ -31,7 +31,7 @@ func (r loadReport) err() error {
 	return fmt.Errorf("%d of %d webhooks were not answered with 2xx%s", r.Failed, r.Done, hint)
 }
 
-// write writes the report as JSON to a file, or to stdout for "-"; for "" not at all.
+// write writes the report as JSON to the named file; for "-" to stdout, for "" not at all.
 func (r loadReport) write(stdout io.Writer, name string) error {
 	if name == "" {
 		return nil
@@ -48,7 +48,7 @@ func (r loadReport) write(stdout io.Writer, name string) error {
 	return nil
 }
 
-// plot writes an SVG to a file, unless name is "".
+// plot writes an SVG to the named file, unless name is "".
 func (r loadReport) plot(name string) error {
 	if name == "" {
 		return nil

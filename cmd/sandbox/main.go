@@ -1,4 +1,4 @@
-// Command sandbox is everything in one process, with nothing to install: a NATS server, a
+// Command sandbox runs all of rollcall in one process, with nothing to install: a NATS server, a
 // fake Twilio, the ingest and the enricher, and a story that shows what they do.
 package main
 
@@ -15,7 +15,7 @@ import (
 )
 
 func main() {
-	// A terminal that is closed and a reader that has gone are ends like Ctrl-C: nothing stays behind. A second Ctrl-C leaves its directory.
+	// A closed terminal or pipe ends it like Ctrl-C does, so that nothing stays behind. Only a second Ctrl-C leaves the directory.
 	ctx := signals.Context(syscall.SIGHUP, syscall.SIGPIPE)
 	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "sandbox:", err)
@@ -23,7 +23,7 @@ func main() {
 	}
 }
 
-// run is the command. Being interrupted is a good end: its error is nil.
+// run is the command. It returns nil when it is interrupted.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	var c cli
 	parsed, err := c.parse(args, getenv, stdout, stderr)

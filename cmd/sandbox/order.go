@@ -2,14 +2,14 @@ package main
 
 import "github.com/rollcall-events/rollcall/events"
 
-// order puts what is seen in the order in which it happened: the streams are followed side
-// by side, so that an enriched event may be seen before the raw one that it came from. Its zero value is ready.
+// order shows what is seen in the order in which it happened. The streams are followed side by side, so
+// that an enriched event may be seen before the raw one that it came from. The zero value is ready to use.
 type order struct {
-	begun map[string]bool       // seen raw, by id
-	early map[string][]sighting // seen enriched and not yet raw
+	begun map[string]bool       // events that were seen raw, by id
+	early map[string][]sighting // events that were seen enriched but not yet raw, by id
 }
 
-// take returns what is to be shown now that s is seen.
+// take returns what can be shown now that s has been seen.
 func (o *order) take(s sighting) []sighting {
 	if o.begun == nil {
 		o.begun, o.early = map[string]bool{}, map[string][]sighting{}

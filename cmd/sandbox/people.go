@@ -11,7 +11,7 @@ import (
 	"github.com/rollcall-events/rollcall/participants"
 )
 
-// people shows who is in a roster, one a line below the third column.
+// people returns who is in a roster, one per line below the third column.
 func (p *printer) people(r events.Roster, pre bool) string {
 	var lines []string
 	switch {
@@ -37,7 +37,7 @@ func (p *printer) people(r events.Roster, pre bool) string {
 	return out.String()
 }
 
-// align pads the columns to their widest.
+// align returns one line per row, with the columns aligned.
 func (p *printer) align(rows [][3]string) []string {
 	var width [2]int
 	for _, r := range rows {
@@ -53,7 +53,7 @@ func (p *printer) align(rows [][3]string) []string {
 	return lines
 }
 
-// described is what v1 participants may say of themselves in their attributes.
+// described is what the attributes of the cast's v1 participants hold.
 type described struct {
 	Name string `json:"name"`
 	Role string `json:"role"`
@@ -89,8 +89,7 @@ func addresses(who participants.Participant) []string {
 	return all
 }
 
-// clean makes text that comes from outside fit for one line of a terminal: it may hold
-// control characters.
+// clean makes text from outside safe to print on one line of a terminal: it may hold control characters.
 func clean(text string) string { return strings.Map(printable, text) }
 
 func printable(r rune) rune {

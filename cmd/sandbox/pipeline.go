@@ -24,7 +24,7 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// stopTimeout bounds how long each part takes to stop: Ctrl-C should feel like it.
+// stopTimeout bounds how long each part takes to stop: Ctrl-C should end the sandbox at once.
 const stopTimeout = 2 * time.Second
 
 // pipelineConfig is what a pipeline is made of.
@@ -52,14 +52,13 @@ type pipeline struct {
 	closers []func() // run last to first, once the parts have stopped
 }
 
-// startPipeline starts everything. The context that it returns is done when a part
-// has failed, or at stop.
+// startPipeline starts everything. The context that it returns is done when a part fails, or at stop.
 func startPipeline(ctx context.Context, cfg pipelineConfig) (*pipeline, context.Context, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &pipeline{cancel: cancel}
 	p.parts, ctx = errgroup.WithContext(ctx)
 	if err := p.start(ctx, cfg); err != nil {
-		_ = p.stop() // what failed first is what matters
+		_ = p.stop() // its error matters less
 		return nil, nil, err
 	}
 	return p, ctx, nil
@@ -86,7 +85,7 @@ func (p *pipeline) start(ctx context.Context, cfg pipelineConfig) error {
 	return p.startEnricher(ctx, cfg, server, book)
 }
 
-// stop stops everything, in bounded time, and returns why a part had failed.
+// stop stops everything, in bounded time, and returns the error of a part that failed before.
 func (p *pipeline) stop() error {
 	p.cancel()
 	err := p.parts.Wait()
@@ -96,7 +95,7 @@ func (p *pipeline) stop() error {
 	return err
 }
 
-// run runs one part; its failure ends all.
+// run runs one part in the background. If it fails, everything stops.
 func (p *pipeline) run(ctx context.Context, name string, part func(context.Context) error) {
 	p.parts.Go(func() error {
 		if err := part(ctx); err != nil && ctx.Err() == nil {
@@ -150,7 +149,7 @@ func (p *pipeline) startIngest(ctx context.Context, cfg pipelineConfig, server *
 	p.public = public[0]
 	service, err := ingest.New(ingest.Config{PublicURLs: public, StopTimeout: stopTimeout}, store{conn}, book, cfg.log, registry)
 	if err != nil {
-		_ = l.Close() // the error above is the news
+		_ = l.Close() // its error matters less
 		return err
 	}
 	p.run(ctx, "ingest", func(ctx context.Context) error { return service.Run(ctx, l) })
@@ -195,7 +194,7 @@ func (p *pipeline) connect(
 	return conn, nil
 }
 
-// store keeps what was received in NATS.
+// store stores in NATS what the ingest receives.
 type store struct{ conn *broker.Conn }
 
 func (s store) Put(ctx context.Context, e events.Event) error {
@@ -207,10 +206,10 @@ func (s store) Bury(ctx context.Context, d events.DeadLetter) error {
 	return s.conn.PublishDead(ctx, d)
 }
 
-// serve serves h on l until ctx is done, and cuts what is under way.
+// serve serves h on l until ctx is done, then aborts the requests that are under way.
 func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // nothing that is cut matters
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // the listener goes with the process anyway
 	defer stop()
 	err := server.Serve(l)
 	if ctx.Err() != nil {

@@ -23,7 +23,7 @@ const (
 	cyan   = "36"
 )
 
-// styled reports whether w is a terminal whose user has nothing against colour.
+// styled reports whether w is a terminal, and its user has not turned colour off.
 func styled(w io.Writer, getenv func(string) string) bool {
 	f, ok := w.(*os.File)
 	if !ok || getenv("NO_COLOR") != "" || getenv("TERM") == "dumb" {
@@ -33,7 +33,7 @@ func styled(w io.Writer, getenv func(string) string) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// printer writes for people, whole lines at a time. It is safe for concurrent use.
+// printer writes for people, in whole lines. It is safe for concurrent use.
 type printer struct {
 	mu     sync.Mutex
 	w      io.Writer
@@ -42,7 +42,7 @@ type printer struct {
 
 func newPrinter(w io.Writer, styled bool) *printer { return &printer{w: w, styled: styled} }
 
-// line writes one line, or several in one string.
+// line writes a line, or several at once.
 func (p *printer) line(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -72,7 +72,7 @@ func (p *printer) row(at time.Time, what, color, text string) {
 	p.line("%s%s  %s  %s", margin, p.style(faint, at.Local().Format(clock)), p.style(color, fmt.Sprintf("%-8s", what)), text)
 }
 
-// sent says how a webhook was answered.
+// sent shows a webhook and its answer.
 func (p *printer) sent(at time.Time, w sandbox.Webhook, a sandbox.Answer, right bool) {
 	color := green
 	if !right {
@@ -93,7 +93,7 @@ func (p *printer) seen(s sighting) {
 	p.seenAs(s, s.subject)
 }
 
-// later shows what came after the story, with a space before each event.
+// later shows what came after the story, with an empty line before each event.
 func (p *printer) later(s sighting) {
 	if s.stage != events.StageEnriched {
 		p.line("")

@@ -15,9 +15,9 @@ import (
 // worldChange changes the world of a fake Twilio.
 type worldChange = func(context.Context, func(*sandbox.State)) error
 
-// remoteWorld is the world of a fake Twilio in another process: what we have here, it is given.
+// remoteWorld is the world of a fake Twilio in another process: a copy that is sent there after every change.
 type remoteWorld struct {
-	base  string // its base URL; "" for none, and then the world changes only here
+	base  string // base URL of the fake Twilio; "" for none, so that the copy is all there is
 	world *sandbox.World
 }
 

@@ -106,8 +106,8 @@ func (c *sendCmd) watch(ctx context.Context, t *teller) (stop func(), err error)
 	}, nil
 }
 
-// settled is change after a while in which what was sent before can be enriched, unless
-// that has been awaited anyway.
+// settled returns change with a pause before it, in which the enricher can finish what was sent before; without one where
+// that is awaited anyway.
 func (c *sendCmd) settled(change worldChange) worldChange {
 	if c.Verify || c.Twilio == "" {
 		return change
@@ -132,8 +132,8 @@ func (c *sendCmd) sendSamples(ctx context.Context, p *printer) error {
 		return fmt.Errorf("no webhook is called %q", c.Kind)
 	}
 	for range c.Count {
-		for _, make := range samples {
-			w, err := make(time.Now())
+		for _, sample := range samples {
+			w, err := sample(time.Now())
 			if err != nil {
 				return err
 			}
@@ -146,8 +146,8 @@ func (c *sendCmd) sendSamples(ctx context.Context, p *printer) error {
 	return t.ledger.err()
 }
 
-// samples returns what makes a webhook, for every kind and feed that Kind names.
-func (c *sendCmd) samples() (makers []func(time.Time) (sandbox.Webhook, error)) {
+// samples returns a function that makes a webhook for every kind and feed that Kind names.
+func (c *sendCmd) samples() (samples []func(time.Time) (sandbox.Webhook, error)) {
 	cast := c.Account.cast()
 	for _, k := range events.Kinds() {
 		for _, feed := range sandbox.Feeds(k) {
@@ -156,9 +156,9 @@ func (c *sendCmd) samples() (makers []func(time.Time) (sandbox.Webhook, error)) 
 				name = k.Stream
 			}
 			if slices.Contains([]string{name, "all"}, c.Kind) {
-				makers = append(makers, func(at time.Time) (sandbox.Webhook, error) { return sandbox.Sample(cast, k, feed, at) })
+				samples = append(samples, func(at time.Time) (sandbox.Webhook, error) { return sandbox.Sample(cast, k, feed, at) })
 			}
 		}
 	}
-	return makers
+	return samples
 }

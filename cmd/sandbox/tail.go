@@ -69,10 +69,10 @@ func (c *tailCmd) watch(ctx context.Context, conn *nats.Conn) (*watcher, error) 
 		}
 	})
 	if err == nil {
-		err = conn.FlushTimeout(patience) // the server knows of it: nothing from now on is missed
+		err = conn.FlushTimeout(patience) // once the server has the subscription, nothing is missed
 	}
 	if err == nil {
-		err = conn.LastError() // a subscription that is not allowed
+		err = conn.LastError() // says so when the subscription is not allowed
 	}
 	if err != nil {
 		cancel()

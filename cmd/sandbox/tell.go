@@ -8,19 +8,19 @@ import (
 	"github.com/rollcall-events/rollcall/internal/sandbox"
 )
 
-// teller tells a story to an ingest and watches what comes of it.
+// teller tells a story to an ingest, and judges what comes of it.
 type teller struct {
 	sender  sandbox.Sender
 	change  worldChange     // changes the fake Twilio's world
-	seen    <-chan sighting // nil: only answers are judged
-	timeout time.Duration   // for all that one step must bring
+	seen    <-chan sighting // what comes out; nil to judge answers only
+	timeout time.Duration   // for everything that must come of one step
 	printer *printer
 	ledger  *ledger
 	order   order
 }
 
-// tell sends every step and awaits what comes of it before the next one: the next may
-// change who is there. It goes on after what is missing or wrong; the ledger has it all.
+// tell sends every step and awaits what comes of it before the next one, which may change who is
+// there. When something is missing or wrong it records that in the ledger and goes on.
 func (t *teller) tell(ctx context.Context, steps []sandbox.Step) error {
 	for i, step := range steps {
 		t.printer.step(i+1, step.Title)
@@ -53,7 +53,7 @@ func (t *teller) send(ctx context.Context, step sandbox.Step) error {
 	return nil
 }
 
-// await shows what comes out until all that is wanted has, or the step's time is up.
+// await shows what comes out, until everything that is wanted has or the timeout is over.
 func (t *teller) await(ctx context.Context, wants []sandbox.Want) error {
 	if t.seen == nil {
 		return nil

@@ -20,7 +20,7 @@ type sighting struct {
 	stage   events.Stage
 	subject string
 	data    []byte
-	err     error // why it could not be read; then all below is empty
+	err     error // why it could not be decoded; then everything below is empty
 
 	id     string
 	event  events.Event
@@ -28,7 +28,7 @@ type sighting struct {
 	dead   *events.DeadLetter // dead
 }
 
-// sight reads a message.
+// sight decodes a message.
 func sight(stage events.Stage, subject string, data []byte) sighting {
 	s := sighting{at: time.Now(), stage: stage, subject: subject, data: data}
 	switch stage {
@@ -49,7 +49,7 @@ func sight(stage events.Stage, subject string, data []byte) sighting {
 	return s
 }
 
-// name is Twilio's name for what is told; "" when there is no event.
+// name returns Twilio's name for the event; "" when there is none.
 func (s sighting) name() string {
 	if s.dead != nil && s.dead.Event != nil {
 		return s.dead.Event.Name
@@ -57,16 +57,16 @@ func (s sighting) name() string {
 	return s.event.Name
 }
 
-// stageOf is the stage that a subject belongs to.
+// stageOf returns the stage that a subject belongs to.
 func stageOf(subject string) events.Stage {
 	stage, _, _ := strings.Cut(strings.TrimPrefix(subject, "rollcall."), ".")
 	return events.Stage(stage)
 }
 
-// everything matches all of a stage.
+// everything returns the filter for every message at a stage.
 func everything(stage events.Stage) string { return "rollcall." + string(stage) + ".>" }
 
-// dial connects to NATS as the settings say, as a consumer of events does.
+// dial connects to NATS as n says, with the inbox prefix of a consumer of events.
 func dial(n settings.NATS) (*nats.Conn, error) {
 	options := []nats.Option{nats.Name("rollcall sandbox"), nats.CustomInboxPrefix("_INBOX_consumer"), nats.MaxReconnects(-1)}
 	if n.Creds != "" {
@@ -86,14 +86,14 @@ func dial(n settings.NATS) (*nats.Conn, error) {
 	return conn, nil
 }
 
-// watcher follows what is stored at the stages.
+// watcher follows what is published.
 type watcher struct {
 	seen chan sighting
-	stop func() // waits until nothing more is sent to seen
+	stop func() // ends it
 }
 
-// watch follows the given stages from now on, or from the beginning of what is stored. It reads the
-// streams rather than subscribing, so that it sees what is stored and nothing else.
+// watch follows what is stored at the given stages, beginning where policy says. It reads the streams instead of
+// subscribing to subjects, so that it sees what is stored and nothing else.
 func watch(ctx context.Context, conn *nats.Conn, policy jetstream.DeliverPolicy, stages ...events.Stage) (*watcher, error) {
 	js, err := jetstream.New(conn)
 	if err != nil {
@@ -123,7 +123,7 @@ func watch(ctx context.Context, conn *nats.Conn, policy jetstream.DeliverPolicy,
 func (w *watcher) follow(
 	ctx context.Context, js jetstream.JetStream, policy jetstream.DeliverPolicy, stage events.Stage,
 ) (jetstream.ConsumeContext, error) {
-	subjects := everything(stage) // a stage is not all of its stream
+	subjects := everything(stage) // its stream may hold other messages too
 	stream, err := js.StreamNameBySubject(ctx, subjects)
 	if err != nil {
 		return nil, fmt.Errorf("find the stream of %s events: %w", stage, err)
