@@ -17,8 +17,8 @@ import (
 type deadCommands struct {
 	LS     deadList   `cmd:"" name:"ls" help:"List dead letters, the oldest first, without what anybody wrote."`
 	Show   deadShow   `cmd:"" help:"Show one dead letter whole, as JSON. It holds what people wrote, their names and addresses: for your eyes alone."`
-	Replay deadReplay `cmd:"" help:"Send letters through the pipeline again, each as a new event that names the old, and remove them. Once what was wrong is put right."`
-	RM     deadRemove `cmd:"" name:"rm" help:"Remove letters for good: nothing of them comes out any more."`
+	Replay deadReplay `cmd:"" help:"Send letters through the pipeline again, each as a new event that names the old one, and remove them. Do it once the cause is put right."`
+	RM     deadRemove `cmd:"" name:"rm" help:"Remove letters for good, without a replay."`
 }
 
 const deadHelp = `  enricher dead ls                                    lists them, each with its number
@@ -62,11 +62,11 @@ func isTerminal(stream any) bool {
 	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
 		return false
 	}
-	null, err := os.Stat(os.DevNull) // the one such device that a command is likely to be given and that is none
+	null, err := os.Stat(os.DevNull) // a character device too, and no terminal
 	return err != nil || !os.SameFile(info, null)
 }
 
-// dead is the command of the given path.
+// dead runs the subcommand that path names, such as "dead ls".
 func dead(ctx context.Context, s *deadCommands, path string, con console) error {
 	words := strings.Fields(path)
 	switch words[1] {
@@ -124,7 +124,7 @@ func awaitNATS(ctx context.Context, conn *broker.Conn) error {
 // errStopped is what a command that was told to stop ends with.
 var errStopped = errors.New("stopped; run it again to go on")
 
-// stopped is err, in better words where it only follows from being stopped.
+// stopped returns err, or errStopped in place of an error once ctx is done.
 func stopped(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return errStopped

@@ -29,8 +29,8 @@ type DeadFilter struct {
 }
 
 var (
-	word = regexp.MustCompile(`^[a-z_]{1,32}$`)
-	name = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+	resourceToken = regexp.MustCompile(`^[a-z_]{1,32}$`)
+	keyToken      = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 )
 
 // Check implements settings.Checker.
@@ -43,10 +43,10 @@ func (f *DeadFilter) Check() (ps settings.Problems) {
 	if f.API != "" && !slices.Contains([]string{"conversations", "flex", "orchestrator", events.Unknown}, f.API) {
 		ps.Add("--api", "names no API", "give conversations, flex, orchestrator or unknown")
 	}
-	if f.Resource != "" && !word.MatchString(f.Resource) {
+	if f.Resource != "" && !resourceToken.MatchString(f.Resource) {
 		ps.Add("--resource", "is not a resource", "give one as ls shows it, such as message")
 	}
-	if f.Key != "" && !name.MatchString(f.Key) {
+	if f.Key != "" && !keyToken.MatchString(f.Key) {
 		ps.Add("--key", "is not a key", "give one as ls shows it, such as CH...")
 	}
 	if f.Limit < 0 {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// progress tells somebody who watches how far it is. Its zero value tells nobody.
+// progress shows how far a command is to somebody who watches. Its zero value shows nothing.
 type progress struct {
 	out      io.Writer // nil: nobody watches
 	what     string
@@ -46,12 +46,10 @@ func (p *progress) line(w io.Writer, format string, args ...any) {
 	fmt.Fprintf(w, format, args...)
 }
 
+// clear takes the progress off its line, for what is printed next.
 func (p *progress) clear() {
 	if p.out != nil && !p.drawn.IsZero() {
 		fmt.Fprint(p.out, "\r\x1b[K")
 		p.drawn = time.Time{}
 	}
 }
-
-// end clears the line for what is said next.
-func (p *progress) end() { p.clear() }

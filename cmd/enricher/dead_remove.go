@@ -48,7 +48,7 @@ func (r *deadRemove) run(ctx context.Context, conn *broker.Conn, con console) er
 			_ = encoder.Encode(map[string]any{"letter": b.Sequence, "id": b.Letter.ID}) // where nobody reads, the removal goes on
 		}
 	})
-	watch.end()
+	watch.clear()
 	if !r.JSON {
 		fmt.Fprintf(con.out, "%s removed\n", count(n, "letter"))
 	}

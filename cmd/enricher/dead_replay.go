@@ -65,7 +65,7 @@ func (r *deadReplay) run(ctx context.Context, conn *broker.Conn, con console) er
 			_ = encoder.Encode(result) // where nobody reads, the replay goes on
 		}
 	})
-	watch.end()
+	watch.clear()
 	r.conclude(con, done, kept, foreign)
 	switch {
 	case err != nil:

@@ -139,7 +139,7 @@ func (e *enricher) takeTasks(ctx, failed context.Context) error {
 	return unlessStopped(working, e.conn.Work(working, func(t *broker.Task) { e.pipeline.Handle(t) }))
 }
 
-// unlessStopped is err, unless it is only what follows from being stopped.
+// unlessStopped returns err, or nil once ctx is done: then err only follows from being stopped.
 func unlessStopped(ctx context.Context, err error) error {
 	select {
 	case <-ctx.Done():

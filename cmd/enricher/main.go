@@ -15,8 +15,8 @@ import (
 	"github.com/rollcall-events/rollcall/internal/settings"
 )
 
-// version is set by the linker for images; otherwise the binary knows by itself.
-var version = ""
+// version is set by the linker for images. Where it is empty, settings.Version reads it off the binary.
+var version string
 
 // The exit codes.
 const (

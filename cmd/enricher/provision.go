@@ -13,12 +13,14 @@ import (
 	"github.com/rollcall-events/rollcall/internal/broker"
 )
 
-// How declaring the streams is tried again while NATS is not there.
+// How long to wait between attempts to declare the streams while NATS is not there: twice as long each time.
 const (
 	provisionFirst = 100 * time.Millisecond
 	provisionMost  = 5 * time.Second
-	closeTimeout   = 5 * time.Second
 )
+
+// closeTimeout bounds closing a connection to NATS.
+const closeTimeout = 5 * time.Second
 
 // provision is the command: it declares the streams and says what is there now.
 func provision(ctx context.Context, s *provisionSettings, stdout, stderr io.Writer) error {
@@ -88,7 +90,7 @@ func declare(ctx context.Context, conn *broker.Conn, t broker.Topology, log *slo
 	}
 }
 
-// explain is err or, when that is only that no answer came, why none could: nobody there, say, or a login refused.
+// explain returns err, or where that only says that no answer came, why conn is not ready: no server, say, or a refused login.
 func explain(ctx context.Context, conn *broker.Conn, err error) error {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		return err

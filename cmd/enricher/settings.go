@@ -43,7 +43,7 @@ type commands struct {
 	Dead      deadCommands      `cmd:"" help:"Look at, replay and remove what could not be enriched."`
 
 	Check   bool             `help:"Check all settings and the files that they name, report everything that is wrong, and exit. Opens no connection."`
-	Version kong.VersionFlag `help:"Say which version this is, and exit."`
+	Version kong.VersionFlag `help:"Print the version and exit."`
 }
 
 // runSettings are those of the command that enriches.
@@ -52,20 +52,20 @@ type runSettings struct {
 	settings.API  `embed:""`
 	Enrichment    `embed:""`
 	Streams       `embed:""`
-	NoProvision   bool `name:"no-provision" group:"streams" help:"Do not declare the streams at start: \"enricher provision\" does, as another user of NATS."`
+	NoProvision   bool `name:"no-provision" group:"streams" help:"Do not declare the streams at start: run \"enricher provision\" for that, as a NATS user that may."`
 	settings.Ops  `embed:""`
 	settings.Log  `embed:""`
 }
 
 // Enrichment says how hard to try.
 type Enrichment struct {
-	Concurrency int           `group:"enrichment" default:"64" help:"Calls to Twilio under way at once; fewer while Twilio says that they are too many."`
+	Concurrency int           `group:"enrichment" default:"64" help:"Calls to Twilio under way at once; fewer of an account while Twilio answers it with 429."`
 	CallTimeout time.Duration `group:"enrichment" default:"15s" help:"How long one call to Twilio may take, all its pages."`
 	HeadTimeout time.Duration `group:"enrichment" default:"15m" help:"How long one event may hold up its conversation before it is given up as overdue. It runs only while Twilio can be asked: not while the account's credentials are refused or its calls must wait, nor while the host fails as a whole."`
 	ProbeEvery  time.Duration `group:"enrichment" default:"30s" help:"How often an account whose credentials Twilio refuses is tried again. Changed credentials are tried at once."`
-	MaxRate     float64       `group:"enrichment" default:"0" help:"Average limit of requests a second to Twilio for each account, such as 20 or 0.5; 0: none. Each page of a list counts; a list that was begun is read to its end, and later calls wait for it."`
-	MaxRoster   time.Duration `name:"max-roster-age" group:"enrichment" default:"0s" help:"For messages, deliveries and communications: how old a roster that was already fetched may be, counted back from the event's arrival. 0s: none is used again."`
-	StopTimeout time.Duration `group:"enrichment" default:"20s" help:"How long calls under way may take when stopping. Whoever stops this process must wait longer."`
+	MaxRate     float64       `group:"enrichment" default:"0" help:"Requests a second to Twilio that each account may make on average, such as 20 or 0.5; 0 is no limit. Each page of a list counts; a list that was begun is read to its end, and later calls make up for it."`
+	MaxRoster   time.Duration `name:"max-roster-age" group:"enrichment" default:"0s" help:"For messages, deliveries and communications: how old a roster that was already fetched may be, counted back from the event's arrival. 0s: none is reused."`
+	StopTimeout time.Duration `group:"enrichment" default:"20s" help:"How long calls under way may take when stopping. Whatever stops this process must allow it more than that."`
 }
 
 // maxRate is more than Twilio would ever take.
@@ -87,14 +87,14 @@ func (e *Enrichment) Check() (ps settings.Problems) {
 		{"ROLLCALL_STOP_TIMEOUT", e.StopTimeout},
 	} {
 		if s.value <= 0 {
-			ps.Add(s.name, "is not longer than nothing", positive)
+			ps.Add(s.name, "is not positive", positive)
 		}
 	}
 	if !(e.MaxRate >= 0 && e.MaxRate <= maxRate) { // NaN is neither
 		ps.Add("ROLLCALL_MAX_RATE", "is not a number of calls a second", "give 0 to 10000; 0 is no limit")
 	}
 	if e.MaxRoster < 0 {
-		ps.Add("ROLLCALL_MAX_ROSTER_AGE", "is less than nothing", "give a duration such as 2s, or 0s")
+		ps.Add("ROLLCALL_MAX_ROSTER_AGE", "is negative", "give a duration such as 2s, or 0s")
 	}
 	if e.CallTimeout > e.HeadTimeout {
 		ps.Add("ROLLCALL_CALL_TIMEOUT", "is longer than ROLLCALL_HEAD_TIMEOUT", "let an event wait for at least one call")
@@ -117,15 +117,15 @@ func (e *Enrichment) config() enrich.Config {
 
 // Streams is the shape of the streams.
 type Streams struct {
-	Partitions  int           `group:"streams" default:"8" help:"Parts that the work is dealt out in, 1 to 256."`
+	Partitions  int           `group:"streams" default:"8" help:"Partitions that the queue is split into, 1 to 256; enrichers share them."`
 	Replicas    int           `group:"streams" default:"1" help:"Servers that keep each stream: 1, 3 or 5."`
 	RawAge      time.Duration `group:"streams" default:"168h" help:"How long raw events are kept."`
-	EnrichedAge time.Duration `group:"streams" placeholder:"DURATION" help:"How long enriched events are kept, at least ROLLCALL_RAW_AGE: 168h or that, unless given."`
+	EnrichedAge time.Duration `group:"streams" placeholder:"DURATION" help:"How long enriched events are kept, at least ROLLCALL_RAW_AGE. Unless given, the longer of 168h and that."`
 	DeadAge     time.Duration `group:"streams" default:"720h" help:"How long dead letters are kept."`
-	Duplicates  time.Duration `name:"duplicate-window" group:"streams" placeholder:"DURATION" help:"How long an event's id is remembered, at most ROLLCALL_RAW_AGE and ROLLCALL_DEAD_AGE: 4h15m or the lower of these, unless given. Event Streams tries again for 4 h."`
-	AckWait     time.Duration `group:"streams" default:"30s" help:"How long after the last sign of life of an enricher its events go to another."`
+	Duplicates  time.Duration `name:"duplicate-window" group:"streams" placeholder:"DURATION" help:"How long an event's id is remembered, at most ROLLCALL_RAW_AGE and ROLLCALL_DEAD_AGE. Unless given, the shortest of 4h15m and these. Event Streams tries again for 4 h."`
+	AckWait     time.Duration `group:"streams" default:"30s" help:"How long after an enricher's last sign of life its events go to another."`
 
-	MaxAckPending int `group:"streams" default:"2000" help:"Events of each part that may be under way and not done, 64 to 100000. So many of accounts whose credentials are refused stop all others; an enricher holds them in memory, some 500 bytes each."`
+	MaxAckPending int `group:"streams" default:"2000" help:"Events of each partition that may be under way, 64 to 100000. If that many wait for an account whose credentials are refused, no others of the partition are delivered. Each takes some 500 bytes of an enricher's memory."`
 }
 
 func (s *Streams) topology() broker.Topology {
@@ -142,7 +142,7 @@ func (s *Streams) Check() (ps settings.Problems) {
 		"DeadAge": "ROLLCALL_DEAD_AGE", "Duplicates": "ROLLCALL_DUPLICATE_WINDOW", "AckWait": "ROLLCALL_ACK_WAIT", "MaxAckPending": "ROLLCALL_MAX_ACK_PENDING",
 	}
 	for _, err := range each(s.topology().Validate()) {
-		field, rule, _ := strings.Cut(err.Error(), ": ") // "each problem by the field's name"
+		field, rule, _ := strings.Cut(err.Error(), ": ") // Validate names the field first
 		ps.Add(variables[field], "cannot be used", strings.NewReplacer("RawAge", variables["RawAge"], "DeadAge", variables["DeadAge"]).Replace(rule))
 	}
 	return ps

@@ -17,7 +17,7 @@ const description = `The webhook target: verifies what Twilio sends, stores it i
 Three settings are enough, as flags or in the environment:
 
   export TWILIO_AUTH_TOKEN=...                            # the account's, from the Twilio console
-  export ROLLCALL_PUBLIC_URL=https://hooks.example.com    # what Twilio was told, without the route
+  export ROLLCALL_PUBLIC_URL=https://hooks.example.com    # what you give Twilio, without the route
   export NATS_URL=nats://127.0.0.1:4222
   ingest --check && ingest
 
@@ -63,11 +63,11 @@ func program(getenv func(string) string, stdout, stderr io.Writer) settings.Prog
 
 // webhooks are the settings of the webhook listener.
 type webhooks struct {
-	Listen         string         `group:"webhooks" placeholder:"HOST:PORT" default:":8080" help:"Address for webhooks, in plain HTTP: TLS is the proxy's in front."`
-	PublicURL      []string       `group:"webhooks" placeholder:"URL" help:"Base URLs that Twilio was told, comma-separated, without the route. Signatures cover them; Host and X-Forwarded headers are never trusted."`
+	Listen         string         `group:"webhooks" placeholder:"HOST:PORT" default:":8080" help:"Address for webhooks, in plain HTTP: put a proxy in front for TLS."`
+	PublicURL      []string       `group:"webhooks" placeholder:"URL" help:"Base URLs that Twilio posts to, comma-separated, without the route. Signatures cover them; Host and X-Forwarded headers are never trusted."`
 	MaxBody        settings.Bytes `group:"webhooks" placeholder:"SIZE" default:"1MiB" help:"Largest body that is taken, 1KiB to 64MiB; larger ones are answered 413."`
-	BodyTimeout    time.Duration  `group:"webhooks" placeholder:"DURATION" default:"3s" help:"Time for a whole body to arrive, and to be read under load; slower ones are answered 408, or 503 when the load is to blame, or the sender is Event Streams. Less than the store timeout."`
-	StoreTimeout   time.Duration  `group:"webhooks" placeholder:"DURATION" default:"4s" help:"Time to store a webhook once it can be read, or until 4.5s after its arrival if that is sooner; then it is given up. Twilio waits 5s."`
+	BodyTimeout    time.Duration  `group:"webhooks" placeholder:"DURATION" default:"3s" help:"Time for a whole body to arrive and, under load, for its turn to be checked. Later ones are answered 408, or 503 when the load is to blame or the sender is Event Streams. Must be less than the store timeout."`
+	StoreTimeout   time.Duration  `group:"webhooks" placeholder:"DURATION" default:"4s" help:"Time to store a webhook once its turn has come, ending 4.5s after its arrival at the latest; then it is given up. Twilio waits 5s."`
 	StopTimeout    time.Duration  `group:"webhooks" placeholder:"DURATION" default:"10s" help:"Time for webhooks under way to finish when stopping."`
 	MaxConnections int            `group:"webhooks" placeholder:"N" default:"1024" help:"Connections open at once; more wait to be accepted. A hostile one takes up to 0.7 MiB of memory."`
 }
@@ -98,8 +98,8 @@ func settingOf(field string) string {
 
 // outboxSettings are the settings of the store on this machine's disk.
 type outboxSettings struct {
-	Dir      string         `name:"outbox-dir" group:"outbox" placeholder:"DIR" help:"Directory that keeps webhooks while NATS does not take them. Without one they are refused in the meantime."`
-	MaxBytes settings.Bytes `name:"outbox-max-bytes" group:"outbox" placeholder:"SIZE" default:"1GiB" help:"Most that the outbox may hold, from 1MiB."`
+	Dir      string         `name:"outbox-dir" group:"outbox" placeholder:"DIR" help:"Directory that keeps webhooks while NATS does not take them. Without one they are stored nowhere then, and answered 503 (pre-actions 200)."`
+	MaxBytes settings.Bytes `name:"outbox-max-bytes" group:"outbox" placeholder:"SIZE" default:"1GiB" help:"Most that the outbox may hold; 1MiB at least."`
 }
 
 // Check implements settings.Checker.

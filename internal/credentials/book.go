@@ -17,8 +17,8 @@ type Account struct {
 	SID validation.SID
 	// SigningKeys are those that may have signed a webhook: auth tokens (primary, secondary), shared keys.
 	SigningKeys []validation.Secret
-	// API is what its API is called with; nil: events of this account cannot be enriched. An empty
-	// Username stands for the SID of the account that is asked for: that of an auth token.
+	// API is what Twilio's API is called with; without it, events of this account cannot be enriched. An empty
+	// Username, which an auth token has, stands for the SID of the account that is asked for.
 	API *participants.Credentials
 }
 

@@ -81,7 +81,7 @@ func (b *Book) LastReload() error {
 	return nil
 }
 
-// Metric returns the metric that tells of LastReload.
+// Metric returns a gauge that is 1 while LastReload returns an error.
 func (b *Book) Metric() prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "rollcall_credentials_stale", Help: "1 while the credentials file as it is now is not in force, since something is wrong with it: the log says what.",

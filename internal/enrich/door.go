@@ -6,16 +6,17 @@ import (
 	"time"
 )
 
-// door lets so many lanes at once work on events that need the same API of the same account, and while its host is unwell one now and then, to
-// find out. The others wait before it without a goroutine, since thousands of stacks are what a process can least afford while the API
-// is slow or away; and they would only wait for one another further on. First come, first served. Lanes that need no call do not come here.
+// door bounds how many lanes work at once on events that need the same API of the same account. While the API's host is unwell it lets
+// one in now and then, to find out whether it still is. The others wait before it without a goroutine: thousands of stacks are what a
+// process can least afford while the API is slow or away, and further on they would only wait for one another. First come, first served.
+// Lanes that need no call do not come here.
 type door struct {
 	host *health
 
 	mu      sync.Mutex
 	places  int
 	queue   []func()
-	open    bool // to all: who waits is to end
+	open    bool // to all, since the Pipeline stops
 	waiting bool // for the host; a timer runs
 }
 
@@ -33,7 +34,7 @@ func (d *door) enter(begin func()) {
 	d.admit()
 }
 
-// tryEnter takes a place if there is one, and nobody waits for it.
+// tryEnter takes a place and returns true, if the host is well and there is a place that nobody waits for.
 func (d *door) tryEnter() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -51,7 +52,7 @@ func (d *door) leave() {
 	d.admit()
 }
 
-// letAllIn lets everyone in from now on: who waits is to end.
+// letAllIn lets everyone in from now on, so that lanes that wait can end.
 func (d *door) letAllIn() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

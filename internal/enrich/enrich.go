@@ -32,7 +32,7 @@ type Task interface {
 	Watch(moved func()) (stop func()) // tells when Head may say something else: early, late or never
 	Publish(ctx context.Context, e events.Enriched) error
 	Bury(ctx context.Context, d events.DeadLetter) error
-	Left() (left, whole time.Duration) // how long it is ours without Extend, and with one
+	Left() (left, whole time.Duration) // how long it is ours without Extend, and how long after one
 	Extend() error
 	Release() error
 }
@@ -135,7 +135,7 @@ func (p *Pipeline) enqueue(t Task) bool {
 	return true
 }
 
-// keep lets the item's task keep its event while there is room for it. When it is the head it has it in any case. p.mu is held.
+// keep lets the item's task keep its event where there is room for it; else the task gets it back when it is the head. p.mu is held.
 func (p *Pipeline) keep(it *item, event *events.Event) {
 	if size := sizeOf(event); p.kept+size <= p.cfg.KeptBytes {
 		it.kept = size
@@ -196,13 +196,13 @@ func (p *Pipeline) drain() chan struct{} {
 	return drained
 }
 
-// How often it is looked which tasks are to be extended: so often within the time for which one is held, and at least every extendMost.
+// How often the tasks are searched for those to be extended: looksPerHold times within the shortest hold, and at least every extendMost.
 const (
 	looksPerHold = 6
 	extendMost   = 5 * time.Second
 )
 
-// keepUp sees that t is extended in time, whatever is told of the others. p.mu is held.
+// keepUp makes the ticker fast enough to extend t in time. p.mu is held.
 func (p *Pipeline) keepUp(t Task) {
 	if _, whole := t.Left(); whole/looksPerHold < p.every {
 		p.every = max(whole/looksPerHold, time.Millisecond)
@@ -210,7 +210,8 @@ func (p *Pipeline) keepUp(t Task) {
 	}
 }
 
-// extendAll keeps tasks ours that will soon not be: while a backlog drains, most are done before. One that cannot be extended comes again.
+// extendAll extends the tasks that will soon lapse, and no others: while a backlog drains, most are done before that. A task that
+// cannot be extended is delivered again.
 func (p *Pipeline) extendAll() {
 	for _, t := range p.lapsing() {
 		if err := t.Extend(); err != nil {
@@ -219,7 +220,7 @@ func (p *Pipeline) extendAll() {
 	}
 }
 
-// lapsing returns the tasks of whose time less than half is left.
+// lapsing returns the tasks that have less than half of their hold left.
 func (p *Pipeline) lapsing() (tasks []Task) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -20,7 +20,7 @@ type asked struct {
 	call    call
 	sharers []*item
 	answer  *answer       // nil when it was not made
-	kept    time.Duration // for which it was not allowed to be made
+	waited  time.Duration // until it was allowed to be made
 	err     error         // why it was not made
 }
 
@@ -43,9 +43,9 @@ func (l *lane) fetch(ctx context.Context, it *item, calls []call) bool {
 // ask makes the call c once, for every item that waits for the same answer when the call
 // begins: never for one that arrives later, since the answer could miss what that one is about. It changes no item.
 func (l *lane) ask(ctx context.Context, c call) asked {
-	pass, kept, err := l.p.gate.enter(l.p.working, c)
+	pass, waited, err := l.p.gate.enter(l.p.working, c)
 	if err != nil {
-		return asked{call: c, kept: kept, err: err}
+		return asked{call: c, waited: waited, err: err}
 	}
 	sharers, service := l.sharers(c)
 	a := &answer{began: time.Now().UTC()}
@@ -65,20 +65,20 @@ func (l *lane) ask(ctx context.Context, c call) asked {
 	l.p.shelf.put(c, a)
 	l.p.metrics.called(c.lookup, a.verdict, time.Since(a.began))
 	l.p.metrics.requests.WithLabelValues(string(c.lookup)).Add(float64(sent.Load()))
-	return asked{call: c, sharers: sharers, answer: a, kept: kept}
+	return asked{call: c, sharers: sharers, answer: a, waited: waited}
 }
 
-// settle learns what all say, and waits as long as the one that asks for most, or sets the letter when there has
-// been enough waiting. It reports whether it has all the answers. The time in which nothing could be asked does
-// not count, nor does all the time since the calls began when it is the host that fails, or when there were too many
-// calls: neither says anything about the event.
+// settle learns from all answers, and waits for the longest time that one of them asks for, or sets the letter when the
+// event is overdue. It reports whether the item has all its answers. Time in which nothing could be asked does not make
+// it overdue, nor, when the host fails or there were too many calls, does any of the time since these began: neither
+// says anything about the event.
 func (l *lane) settle(it *item, began time.Time, all []asked) (whole bool) {
-	var kept, wait time.Duration
+	var waited, wait time.Duration
 	excused := false
 	l.round++
 	whole = true
 	for _, a := range all {
-		kept, wait = max(kept, a.kept), max(wait, l.learn(it, a))
+		waited, wait = max(waited, a.waited), max(wait, l.learn(it, a))
 		whole = whole && it.answerTo(a.call) != nil
 		excused = excused || a.blamesPace() || a.blamesHost() && l.p.gate.hostOf(a.call).outage()
 	}
@@ -89,7 +89,7 @@ func (l *lane) settle(it *item, began time.Time, all []asked) (whole bool) {
 		l.excuse(it, time.Since(began))
 		return whole
 	}
-	l.excuse(it, kept)
+	l.excuse(it, waited)
 	if wait > 0 && !l.overdue(it) {
 		l.pause(wait, nil)
 	}
@@ -148,7 +148,7 @@ func (l *lane) overdue(it *item) bool {
 	if time.Since(since) < l.p.cfg.HeadTimeout {
 		return false
 	}
-	e := it.begin()
+	e := it.changeEffort()
 	e.letter = it.letterFor(e.event, events.ReasonOverdue, e.failure)
 	return true
 }

@@ -92,9 +92,9 @@ type pass struct {
 	began     time.Time
 }
 
-// enter waits until c may be made. kept is for how long that was. The error is errHostUnwell at once while the host's
+// enter waits until c may be made; waited is for how long. The error is errHostUnwell at once while the host's
 // breaker is open, errHeld after a while of its account being held, or else ctx's.
-func (g *gate) enter(ctx context.Context, c call) (p *pass, kept time.Duration, err error) {
+func (g *gate) enter(ctx context.Context, c call) (p *pass, waited time.Duration, err error) {
 	came := time.Now()
 	p, err = g.admit(ctx, c)
 	return p, time.Since(came), err

@@ -125,8 +125,8 @@ func TestAnOpenBreakerRefusesBeforeTheRateIsSpent(t *testing.T) {
 			g.hostOf(c).failedFor("one", true)
 		}
 		for range 3 {
-			if _, kept, err := g.enter(t.Context(), c); !errors.Is(err, errHostUnwell) || kept != 0 {
-				t.Errorf("got %v after %v, want %v at once", err, kept, errHostUnwell)
+			if _, waited, err := g.enter(t.Context(), c); !errors.Is(err, errHostUnwell) || waited != 0 {
+				t.Errorf("got %v after %v, want %v at once", err, waited, errHostUnwell)
 			}
 		}
 	})

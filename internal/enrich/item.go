@@ -11,8 +11,8 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// item is a waiting task with what is known for it. Tens of thousands may wait, so that what is alike is in memory once, and
-// what most have no use for yet is made when they have. Only its lane's goroutine uses it, but for task and headSince, which p.mu guards.
+// item is a waiting task with what is known for it. Tens of thousands may wait, so what is equal is kept in memory once, and
+// what most have no use for yet is made only when it is needed. Only its lane's goroutine uses it, but for task and headSince, which p.mu guards.
 type item struct {
 	task      Task
 	seq       uint64
@@ -22,7 +22,7 @@ type item struct {
 	id    uint64  // a hash of the event's
 	kept  int     // bytes of its event; 0 when it was shed
 	needs *needs  // others may have the same
-	spent *effort // nil before the first; see effort and begin
+	spent *effort // nil before the first; see effort and changeEffort
 }
 
 // needs is what the enrichment of an event takes. It does not change.
@@ -69,8 +69,8 @@ func (it *item) effort() effort {
 	return *it.spent
 }
 
-// begin returns what was done for it so far, to be changed.
-func (it *item) begin() *effort {
+// changeEffort returns what was done for it so far, for the caller to change.
+func (it *item) changeEffort() *effort {
 	if it.spent == nil {
 		it.spent = &effort{}
 	}
@@ -108,7 +108,7 @@ func (it *item) answerTo(c call) *answer {
 
 // give lets a stand as the answer to c.
 func (it *item) give(c call, a *answer) {
-	e := it.begin()
+	e := it.changeEffort()
 	if e.answers == nil {
 		e.answers = make([]*answer, len(it.needs.calls))
 	}
@@ -121,7 +121,7 @@ func (it *item) give(c call, a *answer) {
 
 // count notes a call made for it. Of those that fail side by side, in one round, the first alone counts as a try.
 func (it *item) count(a *answer, round int) {
-	e := it.begin()
+	e := it.changeEffort()
 	e.attempts++
 	e.failure = cmp.Or(a.failure, e.failure)
 	switch {

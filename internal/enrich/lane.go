@@ -30,8 +30,8 @@ func newLane(p *Pipeline, key string) *lane {
 	return &lane{p: p, key: key, wake: make(chan struct{}, 1)}
 }
 
-// insert adds it in its place. Where the same task is there already, the new delivery takes its place. Another event with the same sequence is of a
-// stream that was made anew: nothing known of the old one holds for it. p.mu is held.
+// insert adds it in the order of sequences. A new delivery of a task that is there takes the old one's place. Another event with the
+// same sequence is from a stream that was made anew, and nothing known of the old one holds for it. p.mu is held.
 func (l *lane) insert(it *item) {
 	i, found := slices.BinarySearchFunc(l.items, it.seq, func(other *item, seq uint64) int { return cmp.Compare(other.seq, seq) })
 	switch {

@@ -96,7 +96,7 @@ func newMetrics(p *Pipeline, reg prometheus.Registerer) (*metrics, error) {
 		}),
 		reused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rollcall_enrich_reused_answers_total",
-			Help: "Answers that an event was given although their call began before it came, as the greatest age of a roster allows.",
+			Help: "Answers given to an event whose call began before the event came, as the greatest age of a roster allows.",
 		}),
 		storeFailures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_enrich_store_failures_total",

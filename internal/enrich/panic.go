@@ -47,7 +47,7 @@ func (l *lane) guardedTurn(it *item) {
 		return
 	}
 	l.misses++ // while stopping it is given back
-	e := it.begin()
+	e := it.changeEffort()
 	e.suspects++
 	e.failure = asFailure(err)
 	r := rules[verdictSuspect]

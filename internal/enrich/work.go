@@ -15,10 +15,10 @@ import (
 	"github.com/rollcall-events/rollcall/participants"
 )
 
-// work does for the head of the lane, of which t has said so, what can be done now: the calls that are still missing, then its
-// publication or its burial. When it returns, the item is finished, or Head must be asked again.
+// work does what can be done now for the head of the lane: the calls that are still missing, then its publication or its
+// burial. t is the delivery that said that it is the head. When work returns, the item is finished, or Head must be asked again.
 func (l *lane) work(it *item, t Task) {
-	event, done := t.Event(), it.begin()
+	event, done := t.Event(), it.changeEffort()
 	done.event = &event
 	defer func() { done.event = nil }()
 	ctx, span := l.p.tracer.Start(withTrace(l.p.finishing, t), "enrich "+event.Resource+"."+event.Action,
@@ -69,7 +69,7 @@ func (l *lane) reuse(it *item, c call) bool {
 
 // publish stores the enriched event, or sets the letter for which it cannot be.
 func (l *lane) publish(ctx context.Context, it *item) {
-	e := it.begin()
+	e := it.changeEffort()
 	roster, stuck := assemble(it)
 	if stuck != nil {
 		e.letter = it.letterFor(e.event, rules[stuck.verdict].reason, stuck.failure)

@@ -17,7 +17,7 @@ import (
 const (
 	smallBody      = 64 << 10
 	maxLargeBodies = 32
-	// usualBody is how much is made room for on a sender's word, before a byte of it has come.
+	// usualBody is the most memory that is set aside because a sender announces it, before a byte has come.
 	usualBody = 8 << 10
 )
 
@@ -42,13 +42,13 @@ func (s *Service) readBody(w http.ResponseWriter, r *http.Request, deadline time
 	return buf.Bytes(), ""
 }
 
-// room is one request's share of what few can have at once.
+// room is one request's slot of a semaphore, taken or not.
 type room struct {
 	all   chan struct{}
 	taken bool
 }
 
-// take waits until deadline for room for one more. Where there is room, the deadline may have passed.
+// take waits for a slot until deadline, and reports whether it has one. A free slot is taken even after the deadline.
 func (r *room) take(deadline time.Time) bool {
 	select {
 	case r.all <- struct{}{}:

@@ -9,7 +9,7 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// longRequest is from how many bytes on, of a URL and the form that is signed with it, the AccountSid that is named there decides
+// longRequest is a size in bytes, of a URL and the form that is signed with it. Of a request above it, the AccountSid that it names decides
 // which keys are tried. Each key that is tried takes a hash of the whole, for each public URL: with a thousand keys one forged
 // form of 1 MiB took 1.3 s of a processor. Twilio's webhooks are a few kilobytes.
 const longRequest = 16 << 10

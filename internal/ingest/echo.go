@@ -20,7 +20,8 @@ func (s *Service) router() http.Handler {
 	return e
 }
 
-// unrouted is the route whose path Echo did match, if only its method is none that Echo has heard of.
+// unrouted returns the route that has path: Echo matched it, but does not know the request's method. For any other path it
+// returns the zero route.
 func unrouted(path string) route {
 	for _, rt := range routes() {
 		if rt.path == path {

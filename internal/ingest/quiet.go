@@ -24,7 +24,7 @@ type spent struct {
 	suppressed int
 }
 
-// allow reports whether a line about o may be written now, and how many were not since the last that was.
+// allow reports whether a line about o may be written now, and how many were suppressed since the last one.
 func (q *quiet) allow(o outcome, now time.Time) (suppressed int, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -7,11 +7,11 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// turn is what one request takes of what all share. No more are read at once, from the check of the signature to the end of parsing, than there
-// are processors: a body that is made for it takes many times its size meanwhile. One that has begun is not made to wait again.
+// turn holds the slots that one request has taken of those that all share. A request has a slot of reading from the check of its signature to
+// the end of parsing, and there are about as many as processors: a hostile body takes many times its size meanwhile.
 type turn struct {
 	large, reading room
-	began          time.Time // when it could be read
+	began          time.Time // when it had its slot of reading
 }
 
 func (s *Service) newTurn() turn {
@@ -23,12 +23,12 @@ func (t *turn) giveBack() {
 	t.reading.giveBack()
 }
 
-// answerTime is what is left of Twilio's patience for the ways to and from it.
+// answerTime is the part of Twilio's patience that is left to the network, there and back.
 const answerTime = 500 * time.Millisecond
 
-// storeBy returns until when a webhook that came at arrived, and could be read at began, is tried to be stored. It has the store
-// timeout for that alone, so that what waited for others is not given up while the store is well, unless Twilio
-// would no longer wait for the answer.
+// storeBy returns the deadline for storing a webhook that came at arrived and could be read at began. The store timeout runs
+// from began, so that a webhook that waited for others is not given up while the store is well; but it ends while Twilio still
+// waits for the answer.
 func (s *Service) storeBy(arrived, began time.Time) time.Time {
 	by := began.Add(s.cfg.StoreTimeout)
 	if latest := arrived.Add(max(s.cfg.StoreTimeout, twilioPatience-answerTime)); by.After(latest) {

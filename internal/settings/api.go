@@ -18,7 +18,7 @@ type API struct {
 	Secret           validation.Secret `name:"twilio-api-secret" group:"twilio" hidden:"" help:"Secret of TWILIO_API_KEY."`
 	SecretFile       string            `name:"twilio-api-secret-file" group:"twilio" placeholder:"FILE" help:"File that holds TWILIO_API_SECRET, which itself can only be given in the environment."`
 	Edge             string            `name:"twilio-edge" group:"twilio" placeholder:"EDGE" help:"Edge location to enter Twilio's network at, such as dublin: part of the API's host name."`
-	Region           string            `name:"twilio-region" group:"twilio" placeholder:"REGION" help:"Region that processes, such as ie1 (us1 when only an edge is given): part of the API's host name."`
+	Region           string            `name:"twilio-region" group:"twilio" placeholder:"REGION" help:"Region that processes the calls, such as ie1 (us1 when only an edge is given): part of the API's host name."`
 	ConversationsURL string            `name:"conversations-url" group:"twilio" placeholder:"URL" help:"Base URL of the Conversations API (v1 and v2), instead of Twilio's own host."`
 	FlexURL          string            `name:"flex-url" group:"twilio" placeholder:"URL" help:"Base URL of the Flex API, instead of Twilio's own host."`
 }
@@ -70,7 +70,7 @@ func checkBaseURL(ps *Problems, setting, value string) {
 	}
 }
 
-// Book returns the accounts. Its Run must run for a credentials file to be read again.
+// Book returns the accounts. A credentials file is read again only while the Book's Run runs.
 func (a *API) Book(log *slog.Logger) (*credentials.Book, error) {
 	return a.book(a.credentials(), log)
 }

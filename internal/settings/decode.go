@@ -1,7 +1,8 @@
 package settings
 
 import (
-	"fmt"
+	"errors"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -15,39 +16,32 @@ import (
 // Bytes is a number of bytes, written with or without a unit: 512, 64KiB, 1MiB, 2GiB.
 type Bytes int64
 
-// The units of Bytes, the largest first.
-const (
-	gib Bytes = 1 << 30
-	mib Bytes = 1 << 20
-	kib Bytes = 1 << 10
-)
+// units are those of Bytes, the largest first.
+var units = []struct {
+	size Bytes
+	name string
+}{{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}}
 
 func (b Bytes) String() string {
-	for unit, name := range units() {
-		if b >= unit && b%unit == 0 {
-			return strconv.FormatInt(int64(b/unit), 10) + name
+	for _, unit := range units {
+		if b >= unit.size && b%unit.size == 0 {
+			return strconv.FormatInt(int64(b/unit.size), 10) + unit.name
 		}
 	}
 	return strconv.FormatInt(int64(b), 10)
 }
 
-func units() func(yield func(Bytes, string) bool) {
-	return func(yield func(Bytes, string) bool) {
-		_ = yield(gib, "GiB") && yield(mib, "MiB") && yield(kib, "KiB")
-	}
-}
-
 func parseBytes(text string) (Bytes, error) {
 	factor := Bytes(1)
-	for unit, name := range units() {
-		if rest, ok := strings.CutSuffix(text, name); ok {
-			text, factor = strings.TrimSpace(rest), unit
+	for _, unit := range units {
+		if rest, ok := strings.CutSuffix(text, unit.name); ok {
+			text, factor = strings.TrimSpace(rest), unit.size
 			break
 		}
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < 0 || Bytes(n) > (1<<63-1)/factor {
-		return 0, fmt.Errorf("not a number of bytes")
+	if err != nil || n < 0 || Bytes(n) > math.MaxInt64/factor {
+		return 0, errors.New("not a number of bytes")
 	}
 	return Bytes(n) * factor, nil
 }
@@ -94,7 +88,7 @@ func decode[T any](ps *Problems, parse func(string) (T, error), wrong, do string
 	}
 }
 
-// settingName is how a problem calls what v is the value of.
+// settingName returns what a problem calls the flag of v: its environment variable, if it has one.
 func settingName(v *kong.Value) string {
 	if v.Flag != nil && !isSetting(v.Flag) {
 		return "--" + v.Name
@@ -102,7 +96,7 @@ func settingName(v *kong.Value) string {
 	return envName(v.Name)
 }
 
-// switchMapper decodes what is true when its flag is named without a value.
+// switchMapper decodes a flag that is true when it is given without a value.
 type switchMapper struct{ kong.MapperFunc }
 
 // IsBool implements kong.BoolMapper.

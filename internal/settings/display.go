@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// display writes a setting's value for a log: of a secret that it is there, of URLs all but their userinfo.
+// display returns a setting's value for a log. A secret prints itself redacted; URLs lose their userinfo.
 func display(value any) string {
 	switch v := value.(type) {
 	case string:

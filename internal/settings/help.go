@@ -6,8 +6,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// printHelp is kong's own help. Where no command is named it goes on with the flags of the one that then runs:
-// kong takes those flags, but would not tell of them.
+// printHelp prints kong's own help. Where no command is named it adds the flags of the default command:
+// kong takes those flags then, but its own help does not show them.
 func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
 		return err

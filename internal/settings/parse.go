@@ -81,7 +81,7 @@ func (p Program) parser(cli any, problems *Problems, exit func(int)) (*kong.Kong
 	return kong.New(cli, options...)
 }
 
-// environment resolves a flag that is not on the command line. An empty variable is one that is not set.
+// environment resolves a flag that is not on the command line. An empty variable counts as not set.
 func environment(getenv func(string) string) kong.ResolverFunc {
 	return func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 		if !isSetting(flag) {
@@ -104,8 +104,8 @@ func environment(getenv func(string) string) kong.ResolverFunc {
 func isSetting(flag *kong.Flag) bool { return flag.Group != nil }
 
 // check asks target, a struct, and every group in it what is wrong. It does not enter the structs
-// of commands: the chosen one is asked by itself. That both may speak of the same group is
-// no harm: a struct that embeds a group has, in Go, the group's Check for its own.
+// of commands: the chosen one is asked by itself. A struct that embeds a group may have the
+// group's Check promoted to it; the problems that come twice are removed by the caller.
 func check(target reflect.Value) (ps Problems) {
 	if group, ok := target.Addr().Interface().(Checker); ok {
 		ps = group.Check()
@@ -119,8 +119,8 @@ func check(target reflect.Value) (ps Problems) {
 	return ps
 }
 
-// LogValue gives every setting in force by its environment variable, for one
-// line at start. Secrets only say that they are set, URLs come without userinfo.
+// LogValue implements slog.LogValuer: every setting in force, by its environment variable, for one
+// line at start. Secrets are redacted, and URLs come without userinfo.
 func (p Parsed) LogValue() slog.Value {
 	var attrs []slog.Attr
 	for _, flag := range p.flags {

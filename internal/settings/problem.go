@@ -48,7 +48,7 @@ func (ps Problems) once() (kept Problems) {
 	return kept
 }
 
-// notAbout returns those of ps whose setting none of others is about.
+// notAbout returns those of ps whose setting has no problem among others.
 func (ps Problems) notAbout(others Problems) (kept Problems) {
 	for _, p := range ps {
 		if !slices.ContainsFunc(others, func(s Problem) bool { return s.Setting == p.Setting }) {

@@ -13,11 +13,12 @@ type Account struct {
 	SID             string            `name:"twilio-account-sid" group:"twilio" placeholder:"AC..." help:"Account that the auth token belongs to. Without it the token stands for whichever account a webhook names."`
 	AuthToken       validation.Secret `name:"twilio-auth-token" group:"twilio" hidden:"" help:"Auth token: it signs the webhooks, and calls the API unless an API key is given."`
 	AuthTokenFile   string            `name:"twilio-auth-token-file" group:"twilio" placeholder:"FILE" help:"File that holds TWILIO_AUTH_TOKEN, which itself can only be given in the environment."`
-	CredentialsFile string            `name:"credentials-file" group:"twilio" placeholder:"FILE" help:"File with several accounts and signing keys, instead of the settings above; it is read again when it changes."`
+	CredentialsFile string            `name:"credentials-file" group:"twilio" placeholder:"FILE" help:"JSON file with the keys of one or more accounts, instead of an auth token or API key given here; it is read again when it changes."`
 }
 
-// check reads the files and says what is wrong. alone says that nothing else can stand in for the auth token.
-func (a *Account) check(alone bool) (ps Problems) {
+// check reads the files and returns what is wrong. tokenNeeded says that nothing but a credentials file can stand in for
+// the auth token.
+func (a *Account) check(tokenNeeded bool) (ps Problems) {
 	checkSecret(&ps, authToken, a.AuthToken)
 	fromFile(&ps, authToken, a.AuthTokenFile, &a.AuthToken)
 	if _, err := validation.ParseSID(a.SID, "AC"); a.SID != "" && err != nil {
@@ -28,7 +29,7 @@ func (a *Account) check(alone bool) (ps Problems) {
 		ps.Add("ROLLCALL_CREDENTIALS_FILE", "is given together with "+authToken, "give one of the two; the file can hold the token")
 	case a.CredentialsFile != "":
 		a.checkFile(&ps)
-	case a.AuthToken.IsZero() && a.AuthTokenFile == "" && alone:
+	case a.AuthToken.IsZero() && a.AuthTokenFile == "" && tokenNeeded:
 		ps.Add(authToken, "is not given", "set it in the environment, or name a file with "+authToken+"_FILE or ROLLCALL_CREDENTIALS_FILE")
 	}
 	return ps
@@ -40,7 +41,7 @@ func (a *Account) checkFile(ps *Problems) {
 	}
 }
 
-// book returns the accounts, with api as how the API is called when they come from the environment.
+// book returns the accounts: those of the credentials file, or else the one of the settings, with api as its API credentials.
 func (a *Account) book(api *participants.Credentials, log *slog.Logger) (*credentials.Book, error) {
 	if a.CredentialsFile != "" {
 		return credentials.Open(a.CredentialsFile, log)
@@ -60,5 +61,5 @@ type Signing struct {
 // Check implements Checker.
 func (s *Signing) Check() Problems { return s.check(true) }
 
-// Book returns the accounts. Its Run must run for a credentials file to be read again.
+// Book returns the accounts. A credentials file is read again only while the Book's Run runs.
 func (s *Signing) Book(log *slog.Logger) (*credentials.Book, error) { return s.book(nil, log) }

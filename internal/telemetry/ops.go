@@ -49,8 +49,8 @@ func NewOps(log *slog.Logger, reg *prometheus.Registry, checks ...Check) *Ops {
 
 func live(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
 
-// Run serves on l until ctx is done, and all the while logs when readiness changes, asked for or not. Then it makes readiness red, lets the
-// requests under way finish for at most three seconds, and returns nil. It closes l.
+// Run serves on l until ctx is done, and meanwhile logs every change of readiness, whether somebody asks for it or not. Then it makes readiness
+// red, lets the requests under way finish for at most three seconds, and returns nil. An error means that it could not serve. It closes l.
 func (o *Ops) Run(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler:           o.handler,

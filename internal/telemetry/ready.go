@@ -71,7 +71,7 @@ func (r *readiness) watch(ctx context.Context) {
 func (r *readiness) look(ctx context.Context) (outcomes, failures []outcome) {
 	outcomes = r.outcomes(ctx)
 	failures = slices.DeleteFunc(slices.Clone(outcomes), outcome.ok)
-	if ctx.Err() == nil { // else nobody waits any more, and the outcomes say no more than that
+	if ctx.Err() == nil { // else nobody waits any more, and the checks may have failed for that alone
 		r.note(ctx, failures)
 	}
 	return outcomes, failures
@@ -98,7 +98,7 @@ func (r *readiness) outcomes(ctx context.Context) []outcome {
 	defer cancel()
 	answers := make([]chan error, len(r.checks))
 	for i, check := range r.checks {
-		answers[i] = make(chan error, 1) // nobody may be there any more to take it
+		answers[i] = make(chan error, 1) // a late answer must not block: nobody may be there to take it
 		go func() { answers[i] <- check.Ready(ctx) }()
 	}
 	var all []outcome

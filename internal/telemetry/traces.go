@@ -35,7 +35,7 @@ const flushTimeout = 5 * time.Second
 // else. stop flushes within its context, and within five seconds.
 func SetupTraces(ctx context.Context, service string, log *slog.Logger, getenv func(string) string) (stop func(context.Context), err error) {
 	otel.SetTextMapPropagator(propagation.TraceContext{})
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { // which would print it on standard error
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { // the default prints to standard error
 		log.Warn("traces", slog.Any("error", err))
 	}))
 	endpoint, err := tracesEndpoint(getenv)
