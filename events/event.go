@@ -32,8 +32,8 @@ type Event struct {
 	// values in order. For Event Streams it is the CloudEvent's data, whose names are those of the webhook.
 	Payload json.RawMessage `json:"payload"`
 
-	// Envelope is for Event Streams alone: an object of every attribute of Twilio's CloudEvent but its data (id, type, source,
-	// time, dataschema, extensions).
+	// Envelope is for Event Streams only: an object of the other attributes of Twilio's CloudEvent (id, type, source, time,
+	// dataschema, extensions).
 	Envelope json.RawMessage `json:"envelope,omitempty"`
 
 	// ReplayOf is for events that an operator replayed from a dead letter: the ID that the event first had, however
