@@ -13,7 +13,7 @@ var accountNames = []string{"AccountSid", "accountId", "accountSid", "account_si
 // account returns the account that m belongs to. foreign means that the key that signed m is not that account's.
 func (m message) account(signer []validation.SID) (account validation.SID, foreign bool, problem *validation.Problem) {
 	text, name, ok := m.resource.text(accountNames...)
-	account, err := validation.ParseSID(text, "AC")
+	account, err := validation.ParseSID(text, validation.PrefixAccount)
 	switch {
 	case ok && err == nil:
 		return account, !slices.Contains(signer, account) && !slices.Contains(signer, ""), nil

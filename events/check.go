@@ -23,7 +23,7 @@ func (p *problems) unless(ok bool, field, rule string) {
 // or written and so checked anyway, beginsObject.
 func (e Event) problems(object func(json.RawMessage) bool) validation.Problems {
 	kind := e.row()
-	p := e.form(object)
+	p := e.shapeProblems(object)
 	p.unless(e.PreAction == kind.Pre || !kind.known(), "pre_action", "matches kind")
 	p.unless(e.Account != "" || kind.Lookup == LookupNone, "account_sid", "required")
 	malformed := e.Refs.malformed()
@@ -31,8 +31,8 @@ func (e Event) problems(object func(json.RawMessage) bool) validation.Problems {
 	return append(validation.Problems(p), e.Refs.missing(kind, malformed)...)
 }
 
-// form returns what is wrong with e, apart from what its kind requires.
-func (e Event) form(object func(json.RawMessage) bool) problems {
+// shapeProblems returns what is wrong with e, apart from what its kind requires.
+func (e Event) shapeProblems(object func(json.RawMessage) bool) problems {
 	var p problems
 	p.unless(isID(e.ID), "id", "id")
 	p.unless(knownAPI(e.API), "api", "oneof=conversations flex orchestrator")
@@ -49,12 +49,9 @@ func (e Event) form(object func(json.RawMessage) bool) problems {
 	return p
 }
 
+// isAccount reports whether sid can be an event's account, which may be absent.
 func isAccount(sid validation.SID) bool {
-	if sid == "" {
-		return true
-	}
-	_, err := validation.ParseSID(string(sid), "AC")
-	return err == nil
+	return sid == "" || validation.IsSID(string(sid), validation.PrefixAccount)
 }
 
 func beginsObject(raw json.RawMessage) bool { return bytes.HasPrefix(raw, []byte("{")) }
@@ -90,7 +87,7 @@ func (d DeadLetter) problems(object func(json.RawMessage) bool) validation.Probl
 	if d.Event != nil {
 		e := *d.Event
 		e.ID = d.ID
-		p = append(append(p, e.form(object)...), e.Refs.malformed()...)
+		p = append(append(p, e.shapeProblems(object)...), e.Refs.malformed()...)
 	}
 	return validation.Problems(p)
 }

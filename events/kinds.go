@@ -22,7 +22,7 @@ var (
 
 // table is everything that Twilio documents for the feeds. The removal of a message is no Removal: its conversation stays.
 var table = []Kind{
-	v1Pre("conversation", "add", "onConversationAdd", nil).without(), // no ConversationSid exists yet
+	v1Pre("conversation", "add", "onConversationAdd", nil).withoutLookup(), // no ConversationSid exists yet
 	v1("conversation", "added", "onConversationAdded", "conversation.added", needConversation),
 	v1Pre("conversation", "update", "onConversationUpdate", needConversation),
 	v1("conversation", "updated", "onConversationUpdated", "conversation.updated", needConversation),
@@ -46,19 +46,19 @@ var table = []Kind{
 
 	v1("delivery", "updated", "onDeliveryUpdated", "", needMessage),
 
-	v1("user", "added", "onUserAdded", "user.added", needUser).without(),
-	v1Pre("user", "update", "onUserUpdate", needUser).without(),
-	v1("user", "updated", "onUserUpdated", "user.updated", needUser).without(),
+	v1("user", "added", "onUserAdded", "user.added", needUser).withoutLookup(),
+	v1Pre("user", "update", "onUserUpdate", needUser).withoutLookup(),
+	v1("user", "updated", "onUserUpdated", "user.updated", needUser).withoutLookup(),
 
 	{
 		API: participants.Conversations, Resource: "stream", Action: "tested",
 		Stream: "com.twilio.eventstreams.test-event", Lookup: LookupNone,
 	},
 
-	flex("interaction", "created", "onInteractionCreated", needInteraction).without(), // there is no channel to list yet
+	flex("interaction", "created", "onInteractionCreated", needInteraction).withoutLookup(), // there is no channel to list yet
 	flex("channel", "created", "onChannelCreated", needChannel),
 	flex("channel", "status_updated", "onChannelStatusUpdated", needChannel),
-	flex("channel", "create_failed", "onChannelCreateFailed", nil).without(),
+	flex("channel", "create_failed", "onChannelCreateFailed", nil).withoutLookup(),
 	flex("participant", "joined", "onParticipantJoined", needChannelMember),
 	flex("participant", "updated", "onParticipantUpdated", needChannelMember),
 	flex("participant", "left", "onParticipantLeft", needChannelMember).removal(),
@@ -97,8 +97,8 @@ func v2(resource, action, name string, requires []string, lookup Lookup) Kind {
 	return Kind{API: participants.Orchestrator, Resource: resource, Action: action, Name: name, Requires: requires, Lookup: lookup}
 }
 
-// without returns k with nothing to look up.
-func (k Kind) without() Kind { k.Lookup = LookupNone; return k }
+// withoutLookup returns k with nothing to look up.
+func (k Kind) withoutLookup() Kind { k.Lookup = LookupNone; return k }
 
 func (k Kind) removal() Kind { k.Removal = true; return k }
 

@@ -192,12 +192,14 @@ func (w *writer) text(name, s string) {
 	w.b = appendString(w.b, s)
 }
 
+// some is text for a field that is left out when it is empty.
 func (w *writer) some(name, s string) {
 	if s != "" {
 		w.text(name, s)
 	}
 }
 
+// flag appends a field that is true, and left out when it is not set.
 func (w *writer) flag(name string, set bool) {
 	if set {
 		w.name(name)
