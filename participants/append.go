@@ -104,6 +104,7 @@ func (w *writer) text(name, s string) {
 	w.b = appendString(w.b, s)
 }
 
+// some is text for a field that is left out when it is empty.
 func (w *writer) some(name, s string) {
 	if s != "" {
 		w.text(name, s)

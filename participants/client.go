@@ -22,15 +22,16 @@ type Credentials struct {
 // Client calls the participants APIs, with one attempt per call: a call fails with an *Error,
 // which tells whether and when to try again. It is safe for concurrent use.
 type Client struct {
-	conversations *url.URL
-	flex          *url.URL
-	v1, services1 *url.URL // /v1/Conversations and /v1/Services
-	http          *http.Client
-	maxBody       int64
-	userAgent     string
-	onUnexpected  func(API, string)
-	services      servicePaths
-	now           func() time.Time
+	conversations   *url.URL
+	flex            *url.URL
+	v1Conversations *url.URL // conversations, with /v1/Conversations
+	v1Services      *url.URL // conversations, with /v1/Services
+	http            *http.Client
+	maxBody         int64
+	userAgent       string
+	onUnexpected    func(API, string)
+	services        servicePaths
+	now             func() time.Time
 }
 
 // New returns a Client, or an error that names every setting of cfg that is wrong.
@@ -42,15 +43,15 @@ func New(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("participants client: %w", err)
 	}
 	return &Client{
-		conversations: conversations,
-		flex:          flex,
-		v1:            conversations.JoinPath("v1", "Conversations"),
-		services1:     conversations.JoinPath("v1", "Services"),
-		http:          withoutRedirects(cfg.HTTPClient),
-		maxBody:       cfg.MaxBody,
-		userAgent:     cfg.UserAgent,
-		onUnexpected:  cfg.OnUnexpected,
-		now:           time.Now,
+		conversations:   conversations,
+		flex:            flex,
+		v1Conversations: conversations.JoinPath("v1", "Conversations"),
+		v1Services:      conversations.JoinPath("v1", "Services"),
+		http:            withoutRedirects(cfg.HTTPClient),
+		maxBody:         cfg.MaxBody,
+		userAgent:       cfg.UserAgent,
+		onUnexpected:    cfg.OnUnexpected,
+		now:             time.Now,
 	}, nil
 }
 
@@ -81,11 +82,11 @@ func (c *Client) ListConversation(ctx context.Context, cred Credentials, convers
 	if err := checkArguments(l.operation, argument{"conversation", conversation, validation.PrefixConversation}, argument{"service", service, validation.PrefixChatService}); err != nil {
 		return nil, err
 	}
-	plain := below(c.v1, string(conversation), "Participants")
+	plain := below(c.v1Conversations, string(conversation), "Participants")
 	if service == "" {
 		return c.list(ctx, l, plain)
 	}
-	ofService := below(c.services1, string(service), "Conversations", string(conversation), "Participants")
+	ofService := below(c.v1Services, string(service), "Conversations", string(conversation), "Participants")
 	return c.listEither(ctx, l, service, plain, ofService)
 }
 
