@@ -92,7 +92,7 @@ func (f *DeadFilter) broker(now time.Time) broker.DeadFilter {
 	return filter
 }
 
-// DeadChoice is what a command is to be done to: named letters, those of a filter, or all.
+// DeadChoice says which letters a command is done to: named ones, those of a filter, or all.
 type DeadChoice struct {
 	ID         []string `arg:"" optional:"" name:"letter" help:"The letters, by number or by their events' ids."`
 	All        bool     `help:"All letters."`
@@ -111,7 +111,7 @@ func (c *DeadChoice) Check() settings.Problems {
 	return ps
 }
 
-// chosen are letters that were chosen: once, so that going through them again finds none that came later.
+// chosen is the letters that a command is done to. After size, going through them finds none that came later.
 type chosen struct {
 	conn   *broker.Conn
 	named  []broker.Buried // those that were named, or else

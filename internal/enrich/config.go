@@ -14,15 +14,15 @@ type Config struct {
 	StopTimeout time.Duration // for calls under way when stopping: default 20 s
 	ProbeEvery  time.Duration // how often an account whose credentials Twilio refuses is tried again: default 30 s
 
-	// KeptBytes is about how much memory the events of waiting tasks may take: default 2 MiB. What is beyond it is read again when
-	// it is the head of its conversation, for some microseconds.
+	// KeptBytes is about how much memory the events of waiting tasks may take: default 2 MiB. An event beyond it is read again
+	// when it is the head of its conversation, which takes some microseconds.
 	KeptBytes int
 
-	// MaxRate is how many requests a second each account may make at most, in the mean; 0 is as many as there are. Each page of
-	// a list is one. The pages of one list follow each other at once, and what comes next waits for as long as they allow.
+	// MaxRate is how many requests a second each account may make on average; 0 is no limit. Each page of a list is one. The
+	// pages of one list follow each other at once, and the account's next calls wait until the average allows them.
 	MaxRate float64
-	// MaxRosterAge is how long before an event came to this process the fetch that serves it may have begun, for events
-	// that do not change who is there; 0 is never before it came.
+	// MaxRosterAge is how old a roster may be that is given to an event that does not change who is there: its fetch may have
+	// begun so long before the event came to this process. 0: it began after the event came.
 	MaxRosterAge time.Duration
 }
 

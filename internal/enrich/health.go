@@ -8,8 +8,8 @@ import (
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 )
 
-// health is what is known of a host: whether it is worth calling, and whether what fails is the host or a
-// conversation of its own.
+// health is what is known of a host: whether it is worth calling, and whether what fails is the host or one
+// conversation alone.
 type health struct {
 	breaker circuitbreaker.CircuitBreaker[any]
 

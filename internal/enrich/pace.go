@@ -17,7 +17,7 @@ type pace struct {
 	until time.Time // Twilio wants no call before
 }
 
-// newPace returns the pace of at most perSecond calls a second, evenly spaced; 0 is as many as there are.
+// newPace returns the pace of at most perSecond calls a second, evenly spaced; 0 is no limit.
 func newPace(perSecond float64) *pace {
 	if perSecond == 0 {
 		return &pace{limiter: rate.NewLimiter(rate.Inf, 1)}

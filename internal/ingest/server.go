@@ -42,8 +42,8 @@ func (s *Service) server() *http.Server {
 	return &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: headerTimeout,
-		// Until serve sets a deadline, and for what net/http answers itself: it reads in the body there too. That is an
-		// Expect that it does not know, and would be "OPTIONS *".
+		// It holds until serve sets a deadline, and for what net/http answers by itself, since it reads some of the body then
+		// too: an Expect that it does not know and, but for the next line, "OPTIONS *".
 		ReadTimeout:                  headerTimeout + s.cfg.BodyTimeout,
 		DisableGeneralOptionsHandler: true,
 

@@ -48,7 +48,7 @@ func (s *Service) trust(w http.ResponseWriter, r *http.Request, rt route, arrive
 	}, refused
 }
 
-// theSignature refuses several signatures: a proxy that looks at one and we at another would be deceived.
+// theSignature refuses several signatures: a proxy might check one of them, and we another.
 func theSignature(h http.Header) (string, outcome) {
 	switch signature := theOnly(h, signatureHeader); {
 	case len(h.Values(signatureHeader)) > 1:
