@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -24,7 +25,7 @@ func main() {
 }
 
 func consume(ctx context.Context, url string) error {
-	nc, err := nats.Connect(url, nats.CustomInboxPrefix("_INBOX_consumer"))
+	nc, err := nats.Connect(url, nats.CustomInboxPrefix("_INBOX_consumer"), nats.MaxReconnects(-1)) // -1: never give up
 	if err != nil {
 		return err
 	}
@@ -45,10 +46,14 @@ func consume(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	<-ctx.Done()
-	work.Drain()
-	<-work.Closed()
-	return nil
+	select {
+	case <-ctx.Done():
+		work.Drain()
+		<-work.Closed()
+		return nil
+	case <-work.Closed():
+		return errors.New("the consumer was deleted")
+	}
 }
 
 // handle acknowledges an event once it is dealt with: until then JetStream delivers it again.
