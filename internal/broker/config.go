@@ -12,6 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rollcall-events/rollcall/events"
 )
 
 // Role is what a Conn is for, and so what Ready asks of NATS. A process may use
@@ -24,6 +26,17 @@ const (
 	RoleEnricher    Role = "enricher"    // may take from QUEUE, store in ENRICHED and DEAD, and read all three
 	RoleProvisioner Role = "provisioner" // may create the streams
 )
+
+// stores returns the stages that a role stores at.
+func (r Role) stores() []events.Stage {
+	switch r {
+	case RoleIngest:
+		return []events.Stage{events.StageRaw, events.StageDead}
+	case RoleEnricher:
+		return []events.Stage{events.StageEnriched, stageBuried, events.StageDead}
+	}
+	return nil
+}
 
 // Config is how to reach NATS.
 type Config struct {

@@ -93,6 +93,7 @@ func connect(ctx context.Context, cfg Config, more ...nats.Option) (*Conn, error
 	if err := c.metrics.register(cfg.Registerer, cfg.Name); err != nil {
 		return nil, err
 	}
+	c.metrics.zero(cfg.Role.stores())
 	if err := c.dial(append(append(opts, c.lifetime()...), more...)); err != nil {
 		c.metrics.close()
 		return nil, err

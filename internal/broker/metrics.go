@@ -27,6 +27,12 @@ const (
 	outcomeRefused     outcome = "refused" // any other refusal by JetStream
 )
 
+func allOutcomes() []outcome {
+	return []outcome{
+		outcomeStored, outcomeDuplicate, outcomeFenced, outcomeTooLarge, outcomeDenied, outcomeUnavailable, outcomeTimeout, outcomeRefused,
+	}
+}
+
 func outcomeOf(ack *jetstream.PubAck, err error) outcome {
 	var denied *deniedError
 	switch {
@@ -119,6 +125,15 @@ func (m *metrics) register(r prometheus.Registerer, client string) error {
 		}
 	}
 	return nil
+}
+
+// zero begins the series of what this client stores: Prometheus' increase() does not see the first count of one that begins with it.
+func (m *metrics) zero(stages []events.Stage) {
+	for _, stage := range stages {
+		for _, o := range allOutcomes() {
+			m.publishes.WithLabelValues(string(stage), string(o))
+		}
+	}
 }
 
 func (m *metrics) close() {

@@ -61,11 +61,11 @@ func hosts(urls string) string {
 // ready asks for what the role needs. A denial is left to the caller, who reports all that stand.
 func (c *Conn) ready(ctx context.Context) error {
 	var err error
-	switch c.cfg.Role {
-	case RoleIngest:
-		err = errors.Join(c.probe(ctx, "rollcall.raw"), c.probe(ctx, "rollcall.dead"))
-	case RoleEnricher:
-		err = errors.Join(c.probe(ctx, "rollcall.enriched"), c.probe(ctx, "rollcall.buried"), c.probe(ctx, "rollcall.dead"), c.queueReady(ctx))
+	for _, stage := range c.cfg.Role.stores() {
+		err = errors.Join(err, c.probe(ctx, "rollcall."+string(stage)))
+	}
+	if c.cfg.Role == RoleEnricher {
+		err = errors.Join(err, c.queueReady(ctx))
 	}
 	var denied *deniedError
 	if errors.As(err, &denied) {
