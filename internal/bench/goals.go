@@ -88,10 +88,12 @@ func (b *Bench) ingestRows(m mode) []Row {
 	p99 := b.row(m, figureIngestP99).against(b.samples.median(m, figurePublishP99), "raw publish p99")
 	p99 = p99.judged("at most 2 of it", p99.Ratio <= 2)
 	p50 := b.row(m, figureIngestP50).against(b.samples.median(m, figurePublishP50), "raw publish p50")
-	return []Row{
-		b.row(m, figureEcho), b.row(m, figurePublish), b.row(m, figureDeployed), whole, behind, p99, p50,
-		b.row(m, figureIngestCPU), b.row(m, figureNATSCPU),
+	p99Behind := b.row(m, figureIngestP99).against(b.samples.median(m, figureDeployedP99), "raw publish p99 to RAW with QUEUE")
+	rows := []Row{b.row(m, figureEcho), b.row(m, figurePublish), b.row(m, figureDeployed), whole, behind, p99, p99Behind, p50}
+	if m == defaultSync {
+		rows = append(rows, b.row(m, figureEchoP99))
 	}
+	return append(rows, b.row(m, figureIngestCPU), b.row(m, figureNATSCPU))
 }
 
 func (b *Bench) enricherRows(m mode) []Row {

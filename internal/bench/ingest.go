@@ -19,16 +19,27 @@ const connections = 64
 
 // The figures of ingest.
 const (
-	figureEcho       = "bare Echo, requests/s"
-	figurePublish    = "raw publish, messages/s"
-	figureDeployed   = "raw publish to RAW with QUEUE behind it, messages/s"
-	figureIngest     = "ingest, webhooks/s"
-	figureIngestP99  = "ingest p99 at half its rate, ms"
-	figurePublishP99 = "raw publish p99 at that rate, ms"
-	figureIngestP50  = "ingest p50 at half its rate, ms"
-	figurePublishP50 = "raw publish p50 at that rate, ms"
-	figureIngestCPU  = "ingest, processor time per webhook, us"
-	figureNATSCPU    = "NATS, processor time per webhook, us"
+	figureEcho        = "bare Echo, requests/s"
+	figureEchoP99     = "bare Echo p99 at the rate of ingest's, ms"
+	figurePublish     = "raw publish, messages/s"
+	figurePublishP99  = "raw publish p99 at that rate, ms"
+	figurePublishP50  = "raw publish p50 at that rate, ms"
+	figureDeployed    = "raw publish to RAW with QUEUE behind it, messages/s"
+	figureDeployedP99 = "raw publish p99 to RAW with QUEUE behind it, ms"
+	figureDeployedP50 = "raw publish p50 to RAW with QUEUE behind it, ms"
+	figureIngest      = "ingest, webhooks/s"
+	figureIngestP99   = "ingest p99 at half its rate, ms"
+	figureIngestP50   = "ingest p50 at half its rate, ms"
+	figureIngestCPU   = "ingest, processor time per webhook, us"
+	figureNATSCPU     = "NATS, processor time per webhook, us"
+)
+
+// published names the figures of a publisher, as fast as it can and at half of ingest's rate, and the latter in a plot.
+type published struct{ rate, p50, p99, plotted string }
+
+var (
+	publishedAlone    = published{figurePublish, figurePublishP50, figurePublishP99, "raw publish at the same rate"}
+	publishedDeployed = published{figureDeployed, figureDeployedP50, figureDeployedP99, "the same to RAW with QUEUE behind it"}
 )
 
 // form is a webhook of about 1 KB, as the goal has it.
@@ -38,25 +49,26 @@ func form(conversations int) load.TrafficConfig {
 
 // ingest measures ingest against what it is made of: an Echo that answers, and a publisher.
 func (b *Bench) ingest(ctx context.Context, m mode) error {
-	if m == defaultSync { // NATS has no part in it
-		if err := b.bareEcho(ctx); err != nil {
-			return fmt.Errorf("measure a bare Echo: %w", err)
-		}
-	}
 	rate, err := b.wholeIngest(ctx, m)
 	if err != nil {
 		return fmt.Errorf("measure ingest: %w", err)
 	}
-	if err := b.rawPublish(ctx, m, figurePublish, rate/2); err != nil {
+	if m == defaultSync { // NATS has no part in it
+		if err := b.bareEcho(ctx, rate/2); err != nil {
+			return fmt.Errorf("measure a bare Echo: %w", err)
+		}
+	}
+	if err := b.rawPublish(ctx, m, publishedAlone, rate/2); err != nil {
 		return fmt.Errorf("measure raw publish: %w", err)
 	}
-	if err := b.rawPublish(ctx, m, figureDeployed, 0); err != nil {
+	if err := b.rawPublish(ctx, m, publishedDeployed, rate/2); err != nil {
 		return fmt.Errorf("measure raw publish to RAW: %w", err)
 	}
 	return nil
 }
 
-func (b *Bench) bareEcho(ctx context.Context) error {
+// bareEcho measures an Echo that only answers, as fast as it can and at a rate.
+func (b *Bench) bareEcho(ctx context.Context, rate float64) error {
 	address, err := freeAddress(ctx)
 	if err != nil {
 		return err
@@ -71,13 +83,21 @@ func (b *Bench) bareEcho(ctx context.Context) error {
 	}
 	cfg := form(b.size.most)
 	cfg.Cast = sandbox.NewCast(owner())
-	result, _, err := b.post(ctx, posting{name: figureEcho, url: "http://" + address, traffic: load.NewTraffic(cfg), n: b.size.webhooks[defaultSync]})
+	whole := posting{name: figureEcho, url: "http://" + address, traffic: load.NewTraffic(cfg), n: b.size.webhooks[defaultSync]}
+	result, _, err := b.post(ctx, whole)
 	if err != nil {
 		return err
 	}
 	for _, m := range modes() {
 		b.found(m, figureEcho, result.Rate)
 	}
+	calm := whole
+	calm.name, calm.rate, calm.n = figureEchoP99, rate, int(rate*b.size.open.Seconds())
+	result, _, err = b.post(ctx, calm)
+	if err != nil {
+		return err
+	}
+	b.found(defaultSync, figureEchoP99, result.Latency.P99)
 	return nil
 }
 
@@ -184,9 +204,9 @@ func (b *Bench) foundCPU(r *rig, m mode, before cpu, n float64) error {
 	return nil
 }
 
-// rawPublish measures publishers that do what ingest does with NATS and nothing else; also at a rate, unless that is 0.
-func (b *Bench) rawPublish(ctx context.Context, m mode, figure string, rate float64) error {
-	r, err := b.publishRig(ctx, m, figure)
+// rawPublish measures publishers that do what ingest does with NATS and nothing else, as fast as they can and at a rate.
+func (b *Bench) rawPublish(ctx context.Context, m mode, figures published, rate float64) error {
+	r, err := b.publishRig(ctx, m, figures)
 	if err != nil {
 		return err
 	}
@@ -195,30 +215,27 @@ func (b *Bench) rawPublish(ctx context.Context, m mode, figure string, rate floa
 	cfg.Cast = sandbox.NewCast(owner())
 	traffic := load.NewTraffic(cfg)
 	n := b.size.webhooks[m]
-	if _, err := b.publish(ctx, r, traffic, n/10, 0, figure); err != nil { // to warm up
+	if _, err := b.publish(ctx, r, traffic, n/10, 0, figures.rate); err != nil { // to warm up
 		return err
 	}
-	result, err := b.publish(ctx, r, traffic, n, 0, figure)
+	result, err := b.publish(ctx, r, traffic, n, 0, figures.rate)
 	if err != nil {
 		return err
 	}
-	b.found(m, figure, result.Rate)
-	if rate == 0 {
-		return nil
-	}
-	calm, err := b.publish(ctx, r, traffic, int(rate*b.size.open.Seconds()), rate, "raw publish at the same rate, "+m.String())
+	b.found(m, figures.rate, result.Rate)
+	calm, err := b.publish(ctx, r, traffic, int(rate*b.size.open.Seconds()), rate, figures.plotted+", "+m.String())
 	if err != nil {
 		return err
 	}
-	b.found(m, figurePublishP50, calm.Latency.P50)
-	b.found(m, figurePublishP99, calm.Latency.P99)
+	b.found(m, figures.p50, calm.Latency.P50)
+	b.found(m, figures.p99, calm.Latency.P99)
 	b.keep(calm)
 	return nil
 }
 
-// publishRig has one stream that is as RAW is but feeds no other, or for figureDeployed the streams of production.
-func (b *Bench) publishRig(ctx context.Context, m mode, figure string) (*rig, error) {
-	if figure == figureDeployed {
+// publishRig has one stream that is as RAW is but feeds no other, or the streams of production.
+func (b *Bench) publishRig(ctx context.Context, m mode, figures published) (*rig, error) {
+	if figures == publishedDeployed {
 		return b.startRig(ctx, bool(m), 0, form(b.size.most))
 	}
 	r, err := b.startNATS(ctx, bool(m))
