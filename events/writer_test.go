@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
+	json2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	json1 "github.com/go-json-experiment/json/v1"
 	"pgregory.net/rapid"
 
 	"github.com/rollcall-events/rollcall/events"
@@ -18,7 +21,7 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// reference is how data, which e describes, is encoded by the CloudEvents SDK and encoding/json: what the encoders are held to. It
+// reference is how data, which e describes, is encoded by the CloudEvents SDK and a JSON library: what the encoders are held to. It
 // refuses what has no JSON, and what the SDK would not read or finds invalid.
 func reference(stage events.Stage, e events.Event, data any) ([]byte, error) {
 	account := string(e.Account)
@@ -37,13 +40,11 @@ func reference(stage events.Stage, e events.Event, data any) ([]byte, error) {
 	ce.SetTime(at.UTC())
 	ce.SetDataSchema(events.SchemaURI(stage))
 	ce.SetDataContentType(event.ApplicationJSON)
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(data); err != nil {
+	encoded, err := plainly(data)
+	if err != nil {
 		return nil, err
 	}
-	ce.DataEncoded = bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+	ce.DataEncoded = encoded
 	b, err := ce.MarshalJSON()
 	if err != nil {
 		return nil, err
@@ -53,6 +54,11 @@ func reference(stage events.Stage, e events.Event, data any) ([]byte, error) {
 		return nil, err
 	}
 	return b, errors.Join(ce.Validate(), read.Validate())
+}
+
+// plainly is what encoding/json writes, with nothing escaped that JSON lets stand.
+func plainly(v any) ([]byte, error) {
+	return json2.Marshal(v, json1.DefaultOptionsV1(), jsontext.EscapeForHTML(false), jsontext.EscapeForJS(false))
 }
 
 // Texts, raw values and times that JSON writes in more ways than one, and such that it cannot write.
