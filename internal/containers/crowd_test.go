@@ -18,7 +18,8 @@ const answerTimeout = 6 * time.Second
 // crowd sends webhooks at a steady pace, each conversation's one after the other and each until it is answered.
 type crowd struct {
 	ledger  *sandbox.Ledger
-	stop    func() // no more; then waits until all is answered
+	begin   func() (conversation string) // lets one more begin, in which nothing was said before
+	stop    func()                       // no more; then waits until all is answered
 	slowest atomic.Int64
 }
 
@@ -35,14 +36,25 @@ func (s *stack) startCrowd(t *testing.T, conversations int, every time.Duration)
 	world := sandbox.NewWorld(s.cast.State(s.sender.Key))
 	var all sync.WaitGroup
 	stopping := make(chan struct{})
-	for i := range conversations {
+	var talks []sandbox.Talk
+	for i := range conversations + 1 {
 		talk := sandbox.Talk{Account: s.cast.Account, SID: sandbox.SID("CH", fmt.Sprint(i))}
 		world.Change(func(s *sandbox.State) { s.AddConversation(talk.Conversation()) })
-		defer all.Go(func() { c.say(t.Context(), courier, talk, every, stopping) }) // once Twilio knows them all
+		talks = append(talks, talk)
 	}
 	if err := s.twilio.put(t.Context(), world.State()); err != nil {
 		t.Fatal(err)
 	}
+	begin := func(talk sandbox.Talk) {
+		all.Go(func() { c.say(t.Context(), courier, talk, every, stopping) })
+	}
+	for _, talk := range talks[:conversations] {
+		begin(talk)
+	}
+	c.begin = sync.OnceValue(func() string {
+		begin(talks[conversations])
+		return string(talks[conversations].SID)
+	})
 	c.stop = sync.OnceFunc(func() {
 		close(stopping)
 		all.Wait()

@@ -63,6 +63,18 @@ func (j judge) enrichedSince(moment time.Time) bool {
 	return err == nil && e.ReceivedAt.After(moment)
 }
 
+// hasEnriched reports whether anything of a conversation has come out.
+func (j judge) hasEnriched(conversation string) bool {
+	ctx, cancel := context.WithTimeout(j.t.Context(), 2*time.Second)
+	defer cancel()
+	s, err := j.js.Stream(ctx, "ROLLCALL_ENRICHED")
+	if err != nil {
+		return false
+	}
+	_, err = s.GetLastMsgForSubject(ctx, events.Pattern(events.StageEnriched, "", "", "", conversation))
+	return err == nil
+}
+
 // isSettled reports whether as much has come out as is owed.
 func (j judge) isSettled(ledger *sandbox.Ledger) bool {
 	enriched, dead := j.messages("ROLLCALL_ENRICHED"), j.messages("ROLLCALL_DEAD")
