@@ -75,6 +75,14 @@ func (j judge) hasEnriched(conversation string) bool {
 	return err == nil
 }
 
+// queueFollows reports whether QUEUE is given what RAW stores. A server that starts may see to that late, by itself.
+func (j judge) queueFollows() bool {
+	ctx, cancel := context.WithTimeout(j.t.Context(), 2*time.Second)
+	defer cancel()
+	s, err := j.js.Stream(ctx, "ROLLCALL_QUEUE")
+	return err == nil && len(s.CachedInfo().Sources) == 1 && s.CachedInfo().Sources[0].Active >= 0
+}
+
 // isSettled reports whether as much has come out as is owed.
 func (j judge) isSettled(ledger *sandbox.Ledger) bool {
 	enriched, dead := j.messages("ROLLCALL_ENRICHED"), j.messages("ROLLCALL_DEAD")
