@@ -11,7 +11,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/rollcall-events/rollcall/events"
 	"github.com/rollcall-events/rollcall/internal/broker"
 	"github.com/rollcall-events/rollcall/internal/sandbox"
 )
@@ -32,7 +31,6 @@ type soak struct {
 	*storm
 	load   *load
 	ledger atomic.Pointer[sandbox.Ledger] // of the slice
-	base   map[string]uint64              // the last message of each stream before the slice
 	report soakReport
 	began  time.Time
 	until  time.Time // when the last slice ends
@@ -68,7 +66,7 @@ func newSoak(t *testing.T) *soak {
 		seed = rand.Uint64()
 	}
 	t.Logf("seed %d", seed)
-	k := &soak{storm: &storm{random: rand.New(rand.NewPCG(seed, 0))}, base: map[string]uint64{}}
+	k := &soak{storm: &storm{random: rand.New(rand.NewPCG(seed, 0)), base: map[string]uint64{}}}
 	k.rig = newRig(t, 3, broker.Topology{
 		Replicas: 3, Partitions: 4, AckWait: ackWait, RawAge: soakAge, EnrichedAge: soakAge, DeadAge: soakAge,
 	})
@@ -187,52 +185,4 @@ func (k *soak) judgeSlice() sandbox.Verdict {
 		k.each(s.stage, s.name, func(m jetstream.Msg) { ledger.Stored(s.stage, m.Data()) })
 	}
 	return ledger.Judge()
-}
-
-// each hands over every message of a stage that its stream was given since the slice began.
-func (k *soak) each(stage events.Stage, name string, take func(jetstream.Msg)) {
-	k.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	k.unaged(ctx, name)
-	consumer, err := k.reader(ctx, stage, name)
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	defer func() { _ = k.js.DeleteConsumer(ctx, name, consumer.CachedInfo().Name) }()
-	want := int(consumer.CachedInfo().NumPending)
-	for n := 0; n < want; {
-		batch, err := consumer.Fetch(min(1000, want-n), jetstream.FetchMaxWait(10*time.Second))
-		if err != nil {
-			k.t.Fatal(err)
-		}
-		for m := range batch.Messages() {
-			take(m)
-			n++
-		}
-		if ctx.Err() != nil {
-			k.t.Fatalf("read %s: got %d messages, want %d", name, n, want)
-		}
-	}
-}
-
-// reader reads what a stream was given of a stage since the slice began.
-func (k *soak) reader(ctx context.Context, stage events.Stage, name string) (jetstream.Consumer, error) {
-	return k.js.CreateConsumer(ctx, name, jetstream.ConsumerConfig{
-		FilterSubject: allOf(stage), AckPolicy: jetstream.AckNonePolicy, Replicas: 1, MemoryStorage: true,
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: k.base[name] + 1,
-	})
-}
-
-// unaged ends the test when the stream has let go of something that is still to be judged.
-func (k *soak) unaged(ctx context.Context, name string) {
-	k.t.Helper()
-	stream, err := k.js.Stream(ctx, name)
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	if state := stream.CachedInfo().State; state.LastSeq > k.base[name] && state.FirstSeq > k.base[name]+1 {
-		k.t.Fatalf("%s begins at %d, and the slice at %d: what was to be judged has aged; take shorter slices or fewer webhooks",
-			name, state.FirstSeq, k.base[name]+1)
-	}
 }

@@ -18,6 +18,7 @@ type storm struct {
 	enrichers []*enricher
 	ingests   []*ingestProcess
 	random    *rand.Rand
+	base      map[string]uint64 // the last message of each stream before what is judged; none for all of it
 }
 
 // fault is something that goes wrong, and right again, while webhooks come in. It ends when all is whole again.
@@ -178,7 +179,7 @@ func weathered(t *testing.T, n, rounds int) {
 	t.Logf("%d faults; all sent after %.0fs, all out after %.0fs, judged after %.0fs\n%s",
 		len(plan), sent.Seconds(), settled.Seconds(), time.Since(began).Seconds(), v.Table(s.calls()))
 	if err := v.Err(); err != nil {
-		t.Errorf("seed %d: %v", seed, err)
+		t.Errorf("seed %d: %v\n%s", seed, err, s.evidence())
 	}
 	if want := total(all); v.Owed != want {
 		t.Errorf("seed %d: got %d events answered 2xx, want all %d", seed, v.Owed, want)
