@@ -67,7 +67,7 @@ type webhooks struct {
 	PublicURL      []string       `group:"webhooks" placeholder:"URL" help:"Base URLs that Twilio posts to, comma-separated, without the route. Signatures cover them; Host and X-Forwarded headers are never trusted."`
 	MaxBody        settings.Bytes `group:"webhooks" placeholder:"SIZE" default:"1MiB" help:"Largest body that is taken, 1KiB to 64MiB; larger ones are answered 413."`
 	BodyTimeout    time.Duration  `group:"webhooks" placeholder:"DURATION" default:"3s" help:"Time for a whole body to arrive and, under load, for its turn to be checked. Later ones are answered 408, or 503 when the load is to blame or the sender is Event Streams. Must be less than the store timeout."`
-	StoreTimeout   time.Duration  `group:"webhooks" placeholder:"DURATION" default:"4s" help:"Time to store a webhook once its turn has come, ending 4.5s after its arrival at the latest; then it is given up. Twilio waits 5s."`
+	StoreTimeout   time.Duration  `group:"webhooks" placeholder:"DURATION" default:"4s" help:"Time to store a webhook once its turn has come, ending 4.5s after its arrival, or this time after it if that is later; then it is given up. Twilio waits 5s."`
 	StopTimeout    time.Duration  `group:"webhooks" placeholder:"DURATION" default:"10s" help:"Time for webhooks under way to finish when stopping."`
 	MaxConnections int            `group:"webhooks" placeholder:"N" default:"1024" help:"Connections open at once; more wait to be accepted. A hostile one takes up to 0.7 MiB of memory."`
 }

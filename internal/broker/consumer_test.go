@@ -28,15 +28,7 @@ func TestATaskOfAQueueThatIsGoneTouchesNothingInTheNext(t *testing.T) {
 				way.cut()
 				eventually(t, "the connection is lost", func() bool { return !c.nc.IsConnected() })
 			}
-			raw, err := admin.js.Stream(t.Context(), rawStream)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, err := range []error{raw.DeleteMsg(t.Context(), 1), admin.js.DeleteStream(t.Context(), queueStream), admin.Provision(t.Context(), Topology{Partitions: 1})} {
-				if err != nil {
-					t.Fatal(err)
-				}
-			}
+			makeQueueAnew(t, admin, Topology{Partitions: 1})
 			way.mend()
 			again := w.take(t, 3) // each at a sequence less by one
 			slices.SortFunc(again, func(a, b *Task) int { return cmp.Compare(a.Sequence(), b.Sequence()) })

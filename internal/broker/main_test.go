@@ -182,6 +182,20 @@ func crashed(tb testing.TB, store string) (dir string) {
 	return dir
 }
 
+// makeQueueAnew takes the first event out of RAW and makes QUEUE anew: what comes again is at a sequence less by one.
+func makeQueueAnew(t *testing.T, admin *Conn, topology Topology) {
+	t.Helper()
+	raw, err := admin.js.Stream(t.Context(), rawStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{raw.DeleteMsg(t.Context(), 1), admin.js.DeleteStream(t.Context(), queueStream), admin.Provision(t.Context(), topology)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // ids returns the Nats-Msg-Id of every message on subject in a stream, in order.
 func ids(tb testing.TB, c *Conn, stream, subject string) []string {
 	tb.Helper()

@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rollcall-events/rollcall/events"
 )
 
 var restartWith = flag.Int("raw", 1000, "how many events of 1 KB RAW holds when TestQueueFollowsRawAfterARestart starts its server again")
@@ -51,7 +53,7 @@ func store(t *testing.T, c *Conn, n int) {
 		t.Fatal(err)
 	}
 	for i := range n {
-		m := nats.NewMsg(event(key(i%5000), 1).Subject("raw"))
+		m := nats.NewMsg(event(key(i%5000), 1).Subject(events.StageRaw))
 		m.Data = make([]byte, 1<<10)
 		m.Header.Set(nats.MsgIdHdr, fmt.Sprint(i))
 		if _, err := js.PublishMsgAsync(m, jetstream.WithStallWait(time.Minute)); err != nil {

@@ -477,15 +477,7 @@ func TestAPlaceInAQueueIsNotTakenForOneInAnother(t *testing.T) {
 				way.cut()
 				eventually(t, "the connection is lost", func() bool { return !c.nc.IsConnected() })
 			}
-			raw, err := admin.js.Stream(t.Context(), rawStream)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, err := range []error{raw.DeleteMsg(t.Context(), 1), admin.js.DeleteStream(t.Context(), queueStream), admin.Provision(t.Context(), small)} {
-				if err != nil {
-					t.Fatal(err)
-				}
-			}
+			makeQueueAnew(t, admin, small)
 			way.mend()
 			for _, task := range w.take(t, 3) { // those of the key, each at a sequence less by one
 				if got := task.Sequence(); got != task.origin.seq-1 {

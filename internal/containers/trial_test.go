@@ -120,9 +120,9 @@ func (r *trial) checkGreen(part string, began, ended time.Time) {
 	}
 }
 
-// recovered waits until every part is ready and what is said first after the fault comes out, and returns how long that took. Those who
-// spoke during the fault first have all that waited behind them, and how long that takes is a matter of speed.
-func (r *trial) recovered(ended time.Time) time.Duration {
+// recovered waits until every part is ready and what is said first after the fault comes out. Those who spoke during the
+// fault have all that waited before them, and how long that takes is a matter of speed.
+func (r *trial) recovered(ended time.Time) {
 	r.t.Helper()
 	newcomer := r.crowd.begin()
 	for _, part := range r.parts() {
@@ -134,9 +134,7 @@ func (r *trial) recovered(ended time.Time) time.Duration {
 		r.note("%s green after %s", part, seconds(after))
 	}
 	r.must("new events come out", func() bool { return r.judge.hasEnriched(newcomer) })
-	took := time.Since(ended)
-	r.note("new events out after %s", seconds(took))
-	return took
+	r.note("new events out after %s", seconds(time.Since(ended)))
 }
 
 // conclude ends the webhooks, waits until all is out, stops what could still store something, and judges. answers

@@ -19,7 +19,7 @@ type Config struct {
 	PublicURLs     []string      // the base URLs that Twilio was told; at least one
 	MaxBody        int64         // bytes; default 1 MiB
 	BodyTimeout    time.Duration // from a webhook's arrival until its body is there and can be read; default 3 s
-	StoreTimeout   time.Duration // from then until it is stored or given up, which is 4.5 s after its arrival at the latest; default 4 s: Twilio waits 5 s
+	StoreTimeout   time.Duration // from then until it is stored or given up, which is 4.5 s after its arrival at the latest, or this time after it if that is later; default 4 s: Twilio waits 5 s
 	StopTimeout    time.Duration // for requests under way when stopping; default 10 s
 	MaxConnections int           // open at once, the others wait to be accepted; default 1024
 }
