@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 LINT     := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
 COMPOSE  := $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
-FUZZTIME ?= 30s
+FUZZTIME ?= 200000x
 DURATION ?= 30m
 # A cache shared with another checkout reports that one's paths.
 export GOLANGCI_LINT_CACHE := $(CURDIR)/dist/lint
@@ -26,7 +26,7 @@ lint: ## Check the formatting and lint
 	$(LINT) run ./...
 
 .PHONY: fuzz
-fuzz: ## Fuzz each target for FUZZTIME (30s)
+fuzz: ## Fuzz each target with FUZZTIME inputs (200000x), or for a time (5m)
 	.ci/fuzz $(FUZZTIME)
 
 .PHONY: bench-micro
