@@ -41,6 +41,7 @@ func TestNATSCheck(t *testing.T) {
 }
 
 func TestSigningCheck(t *testing.T) {
+	accounts := file(t, `{"accounts":[{"account_sid":"`+sid+`","auth_token":"`+secret+`"}]}`)
 	tests := map[string]struct {
 		env  map[string]string
 		want string
@@ -60,6 +61,7 @@ func TestSigningCheck(t *testing.T) {
 		"another":     {map[string]string{"TWILIO_AUTH_TOKEN": secret, "TWILIO_AUTH_TOKEN_FILE": file(t, "x")}, "TWILIO_AUTH_TOKEN_FILE"},
 		"with a file": {map[string]string{"TWILIO_AUTH_TOKEN": secret, "ROLLCALL_CREDENTIALS_FILE": "/x"}, "ROLLCALL_CREDENTIALS_FILE"},
 		"sid":         {map[string]string{"TWILIO_AUTH_TOKEN": secret, "TWILIO_ACCOUNT_SID": key}, "TWILIO_ACCOUNT_SID"},
+		"sid, a file": {map[string]string{"TWILIO_ACCOUNT_SID": sid, "ROLLCALL_CREDENTIALS_FILE": accounts}, "TWILIO_ACCOUNT_SID"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -74,6 +76,26 @@ func TestSigningCheck(t *testing.T) {
 				t.Errorf("got another token than %q", secret)
 			}
 		})
+	}
+}
+
+// A setting that would be passed over beside a credentials file is refused, and the refusal names both.
+func TestNothingOfAnAccountIsGivenBesideItsFile(t *testing.T) {
+	accounts := file(t, `{"accounts":[{"account_sid":"`+sid+`","auth_token":"`+secret+`"}]}`)
+	for beside, env := range map[string]map[string]string{
+		"TWILIO_ACCOUNT_SID": {"TWILIO_ACCOUNT_SID": sid},
+		"TWILIO_AUTH_TOKEN":  {"TWILIO_AUTH_TOKEN": secret},
+		"TWILIO_API_KEY":     {"TWILIO_API_KEY": key, "TWILIO_API_SECRET": secret},
+	} {
+		env["ROLLCALL_CREDENTIALS_FILE"] = accounts
+		var cli struct {
+			API `embed:""`
+		}
+		_, err := program(func(name string) string { return env[name] }).Parse(&cli, nil)
+		problems, _ := err.(Problems) //nolint:errorlint // Parse returns it as it is
+		if text := problems.Error(); len(problems) != 1 || !strings.Contains(text, beside) || !strings.Contains(text, "ROLLCALL_CREDENTIALS_FILE") {
+			t.Errorf("got %q, want one problem that names %s and ROLLCALL_CREDENTIALS_FILE", text, beside)
+		}
 	}
 }
 

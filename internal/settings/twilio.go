@@ -13,7 +13,7 @@ type Account struct {
 	SID             string            `name:"twilio-account-sid" group:"twilio" placeholder:"AC..." help:"Account that the auth token belongs to. Without it the token stands for whichever account a webhook names."`
 	AuthToken       validation.Secret `name:"twilio-auth-token" group:"twilio" hidden:"" help:"Auth token: it signs the webhooks, and calls the API unless an API key is given."`
 	AuthTokenFile   string            `name:"twilio-auth-token-file" group:"twilio" placeholder:"FILE" help:"File that holds TWILIO_AUTH_TOKEN, which itself can only be given in the environment."`
-	CredentialsFile string            `name:"credentials-file" group:"twilio" placeholder:"FILE" help:"JSON file with the keys of one or more accounts, instead of an auth token or API key given here; it is read again when it changes."`
+	CredentialsFile string            `name:"credentials-file" group:"twilio" placeholder:"FILE" help:"JSON file with the keys of one or more accounts, instead of an account, auth token or API key given here; it is read again when it changes."`
 }
 
 // check reads the files and returns what is wrong. tokenNeeded says that nothing but a credentials file can stand in for
@@ -23,6 +23,9 @@ func (a *Account) check(tokenNeeded bool) (ps Problems) {
 	fromFile(&ps, authToken, a.AuthTokenFile, &a.AuthToken)
 	if _, err := validation.ParseSID(a.SID, "AC"); a.SID != "" && err != nil {
 		ps.Add("TWILIO_ACCOUNT_SID", "is not an account SID", "give AC and 32 hexadecimal digits, as the Twilio console shows it")
+	}
+	if a.SID != "" && a.CredentialsFile != "" {
+		ps.Add("TWILIO_ACCOUNT_SID", "is given together with ROLLCALL_CREDENTIALS_FILE", "give one of the two; the file names its accounts")
 	}
 	switch {
 	case a.CredentialsFile != "" && !a.AuthToken.IsZero():
