@@ -24,13 +24,14 @@ const (
 	ReasonOverdue        Reason = "overdue"         // it was the first in its conversation for longer than --head-timeout
 	ReasonTooLarge       Reason = "too_large"       // the enriched event is larger than a NATS message may be
 	ReasonCorrupt        Reason = "corrupt"         // a message at StageRaw that cannot be decoded
+	ReasonMissed         Reason = "missed"          // it was stored at StageRaw and came to no enricher: an audit found it
 )
 
 // Reasons returns every reason, in a stable order.
 func Reasons() []Reason {
 	return []Reason{
 		ReasonUnparseable, ReasonInvalid, ReasonForeignAccount, ReasonNotFound, ReasonRefused,
-		ReasonContract, ReasonOverdue, ReasonTooLarge, ReasonCorrupt,
+		ReasonContract, ReasonOverdue, ReasonTooLarge, ReasonCorrupt, ReasonMissed,
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 
 // DeadFilter says which letters.
 type DeadFilter struct {
-	Reason   []string `placeholder:"REASON" help:"Only letters with one of these reasons: unparseable, invalid, foreign_account, not_found, refused, contract, overdue, too_large, corrupt."`
+	Reason   []string `placeholder:"REASON" help:"Only letters with one of these reasons: unparseable, invalid, foreign_account, not_found, refused, contract, overdue, too_large, corrupt, missed."`
 	API      string   `name:"api" placeholder:"API" help:"Only letters of this API: conversations, flex, orchestrator, or unknown."`
 	Resource string   `placeholder:"NAME" help:"Only letters about this kind of resource, such as message or participant."`
 	Key      string   `placeholder:"ID" help:"Only letters of this conversation; of this Flex channel, user or account, for events that have no conversation."`

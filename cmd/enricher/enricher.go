@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -124,6 +125,8 @@ func (e *enricher) run(ctx context.Context) error {
 
 // takeTasks declares the streams and hands out tasks until ctx is done, or failed is: another part cannot go on.
 func (e *enricher) takeTasks(ctx, failed context.Context) error {
+	var auditing sync.WaitGroup
+	defer auditing.Wait() // once working is done
 	working, stopWorking := context.WithCancel(failed)
 	defer stopWorking()
 	stop := context.AfterFunc(ctx, func() {
@@ -135,6 +138,9 @@ func (e *enricher) takeTasks(ctx, failed context.Context) error {
 		if err := declare(working, e.conn, e.settings.topology(), e.log); err != nil {
 			return unlessStopped(working, err)
 		}
+	}
+	if after := e.settings.AuditAfter; after > 0 {
+		auditing.Go(func() { e.conn.Audit(working, after) })
 	}
 	return unlessStopped(working, e.conn.Work(working, func(t *broker.Task) { e.pipeline.Handle(t) }))
 }

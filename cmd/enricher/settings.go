@@ -65,8 +65,12 @@ type Enrichment struct {
 	ProbeEvery  time.Duration `group:"enrichment" default:"30s" help:"How often an account whose credentials Twilio refuses is tried again. Changed credentials are tried at once."`
 	MaxRate     float64       `group:"enrichment" default:"0" help:"Requests a second to Twilio that each account may make on average, such as 20 or 0.5; 0 is no limit. Each page of a list counts; a list that was begun is read to its end, and later calls make up for it."`
 	MaxRoster   time.Duration `name:"max-roster-age" group:"enrichment" default:"0s" help:"For messages, deliveries and communications: how old a roster that was already fetched may be, counted back from the event's arrival. 0s: none is reused."`
+	AuditAfter  time.Duration `group:"enrichment" default:"2m" help:"An event that is stored and neither waits for an enricher nor has an outcome becomes a dead letter (reason missed), once later events have had theirs for this long. At least 30s; 0s: nobody looks."`
 	StopTimeout time.Duration `group:"enrichment" default:"20s" help:"How long calls under way may take when stopping. Whatever stops this process must allow it more than that."`
 }
+
+// minAuditAfter keeps the audit from asking about what is merely under way.
+const minAuditAfter = 30 * time.Second
 
 // maxRate is more than Twilio would ever take.
 const maxRate = 10_000
@@ -95,6 +99,9 @@ func (e *Enrichment) Check() (ps settings.Problems) {
 	}
 	if e.MaxRoster < 0 {
 		ps.Add("ROLLCALL_MAX_ROSTER_AGE", "is negative", "give a duration such as 2s, or 0s")
+	}
+	if e.AuditAfter != 0 && e.AuditAfter < minAuditAfter {
+		ps.Add("ROLLCALL_AUDIT_AFTER", "is too short", "give a duration such as 2m, at least 30s, or 0s")
 	}
 	if e.CallTimeout > e.HeadTimeout {
 		ps.Add("ROLLCALL_CALL_TIMEOUT", "is longer than ROLLCALL_HEAD_TIMEOUT", "let an event wait for at least one call")

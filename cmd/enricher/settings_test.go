@@ -24,7 +24,7 @@ func TestCheckSaysThatTheSettingsAreInOrder(t *testing.T) {
 func TestEveryWrongSettingIsNamedAtOnce(t *testing.T) {
 	env := map[string]string{
 		"NATS_URL": "http://nats", "ROLLCALL_CONCURRENCY": "0", "ROLLCALL_CALL_TIMEOUT": "1h", "ROLLCALL_HEAD_TIMEOUT": "15",
-		"ROLLCALL_PROBE_EVERY": "-1s", "ROLLCALL_MAX_RATE": "NaN", "ROLLCALL_MAX_ROSTER_AGE": "-1s", "ROLLCALL_STOP_TIMEOUT": "-1s", "ROLLCALL_PARTITIONS": "1000", "ROLLCALL_REPLICAS": "2", "ROLLCALL_ENRICHED_AGE": "1h",
+		"ROLLCALL_PROBE_EVERY": "-1s", "ROLLCALL_MAX_RATE": "NaN", "ROLLCALL_MAX_ROSTER_AGE": "-1s", "ROLLCALL_STOP_TIMEOUT": "-1s", "ROLLCALL_AUDIT_AFTER": "1s", "ROLLCALL_PARTITIONS": "1000", "ROLLCALL_REPLICAS": "2", "ROLLCALL_ENRICHED_AGE": "1h",
 		"ROLLCALL_DEAD_AGE": "1ms", "ROLLCALL_DUPLICATE_WINDOW": "1000h", "ROLLCALL_ACK_WAIT": "1ms", "ROLLCALL_MAX_ACK_PENDING": "63", "ROLLCALL_OPS_LISTEN": "nowhere",
 	}
 	for _, args := range [][]string{nil, {"--check"}} {

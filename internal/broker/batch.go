@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,7 +20,7 @@ const (
 	batchTimeout  = 10 * time.Second // of silence
 )
 
-// batchRequest asks a stream for several messages at once. It leaves no consumer behind and needs no right to make one, which
+// batchRequest asks a stream for several messages at once; batchMessages and batchBytes where it does not say how many. It leaves no consumer behind and needs no right to make one, which
 // would also be a right to have messages delivered anywhere.
 type batchRequest struct {
 	Subject   string     `json:"next_by_subj"`
@@ -31,7 +32,7 @@ type batchRequest struct {
 
 // readBatch returns the next messages on the request's subject, in order; none at the end of the stream.
 func (c *Conn) readBatch(ctx context.Context, stream string, request batchRequest) (messages []*jetstream.RawStreamMsg, err error) {
-	request.Batch, request.MaxBytes = batchMessages, batchBytes
+	request.Batch, request.MaxBytes = cmp.Or(request.Batch, batchMessages), cmp.Or(request.MaxBytes, batchBytes)
 	body, err := json.Marshal(request)
 	if err != nil {
 		return nil, fmt.Errorf("ask stream %s for messages: %w", stream, err)

@@ -222,7 +222,7 @@ func buried(t *testing.T, task *Task) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := task.storeBurial(t.Context(), letter(task.Event()), cp.fence); err != nil {
+	if _, _, err := task.conn.storeBurial(t.Context(), letter(task.Event()), task.origin, cp.fence); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -230,7 +230,7 @@ func buried(t *testing.T, task *Task) {
 // sendLetter takes the second step of a burial, after which the process dies.
 func sendLetter(t *testing.T, task *Task) {
 	t.Helper()
-	m, err := task.burialMessage(t.Context(), letter(task.Event()))
+	m, err := burialMessage(t.Context(), letter(task.Event()), task.origin)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func (t *Task) Bury(ctx context.Context, d events.DeadLetter) error {
 	if d.Event.Key() != t.key() {
 		return errors.New("bury: the letter is not on the task's key")
 	}
-	burial, ack, err := t.storeBurial(ctx, d, cp.fence)
+	burial, ack, err := t.conn.storeBurial(t.traced(ctx), d, t.origin, cp.fence)
 	if err == nil {
 		err = t.conn.storeLetter(ctx, letterOf(burial))
 	}
@@ -50,37 +50,46 @@ func (t *Task) Bury(ctx context.Context, d events.DeadLetter) error {
 	return nil
 }
 
-// storeBurial stores d, whole or in the longest of its shorter forms that NATS takes.
-func (t *Task) storeBurial(ctx context.Context, d events.DeadLetter, fence uint64) (m *nats.Msg, ack *jetstream.PubAck, err error) {
-	for form := range d.Forms() {
-		if m, err = t.burialMessage(ctx, form); err != nil {
-			return nil, nil, err
-		}
-		ack, err = t.conn.publish(ctx, stageBuried, m, expectStream(enrichedStream), expectLast(fence, outcomesOn(t.key())))
-		if !isTooLarge(err) {
-			break
-		}
-	}
+// storeBurial stores the burial of the event at o, which d is about, under the key's fence.
+func (c *Conn) storeBurial(ctx context.Context, d events.DeadLetter, o origin, fence uint64) (m *nats.Msg, ack *jetstream.PubAck, err error) {
+	m, err = inForms(ctx, d, o, func(burial *nats.Msg) error {
+		ack, err = c.publish(ctx, stageBuried, burial, expectStream(enrichedStream), expectLast(fence, outcomesOn(d.Event.Key())))
+		return err
+	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("publish to %s: %w", enrichedStream, err)
 	}
 	return m, ack, nil
 }
 
-func (t *Task) burialMessage(ctx context.Context, d events.DeadLetter) (*nats.Msg, error) {
-	m, err := deadMessage(t.traced(ctx), d, t.letterID())
+// inForms hands store the burial of the event at o, which d is about: whole, or in the longest of its shorter forms that NATS takes. It returns
+// the one that was stored.
+func inForms(ctx context.Context, d events.DeadLetter, o origin, store func(burial *nats.Msg) error) (m *nats.Msg, err error) {
+	for form := range d.Forms() {
+		if m, err = burialMessage(ctx, form, o); err != nil {
+			return nil, err
+		}
+		if err = store(m); !isTooLarge(err) {
+			break
+		}
+	}
+	return m, err
+}
+
+func burialMessage(ctx context.Context, d events.DeadLetter, o origin) (*nats.Msg, error) {
+	m, err := deadMessage(ctx, d, letterID(o))
 	if err != nil {
 		return nil, err
 	}
 	m.Subject = d.Event.Subject(stageBuried)
-	t.origin.write(m.Header)
+	o.write(m.Header)
 	return m, nil
 }
 
-// letterID is the same however often the task is delivered, or QUEUE made anew; and another one for
+// letterID is the same however often the event at o is delivered, or QUEUE made anew; and another one for
 // the same sequence of another RAW.
-func (t *Task) letterID() string {
-	return fmt.Sprintf("dead:%s:%d:%s", rawStream, t.origin.seq, t.origin.epoch)
+func letterID(o origin) string {
+	return fmt.Sprintf("dead:%s:%d:%s", rawStream, o.seq, o.epoch)
 }
 
 const (
@@ -103,6 +112,15 @@ func (c *Conn) storeLetter(ctx context.Context, letter *nats.Msg) error {
 	return nil
 }
 
+// storeLetterOnce stores a letter unless DEAD is seen to have it: see hasLetter.
+func (c *Conn) storeLetterOnce(ctx context.Context, letter *nats.Msg) error {
+	there, err := c.hasLetter(ctx, letter)
+	if err != nil || there {
+		return err
+	}
+	return c.storeLetter(ctx, letter)
+}
+
 // settle makes sure that the event at o, which cp covers and which is still in QUEUE, is wholly done: that its letter is in DEAD, if it was
 // buried. Only the last outcome on a key can be a burial without its letter. The error is ErrFenced where cp is not what ENRICHED says, or where a
 // replica answers that is behind.
@@ -117,12 +135,7 @@ func (c *Conn) settle(ctx context.Context, key string, cp checkpoint, o origin) 
 	if m.Sequence != cp.fence {
 		return fmt.Errorf("read a burial: %w", ErrFenced)
 	}
-	letter := letterOf(&nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data})
-	there, err := c.hasLetter(ctx, letter)
-	if err == nil && !there {
-		err = c.storeLetter(ctx, letter)
-	}
-	if err != nil {
+	if err := c.storeLetterOnce(ctx, letterOf(&nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data})); err != nil {
 		return err
 	}
 	cp.unsent = false

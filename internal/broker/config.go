@@ -23,7 +23,7 @@ type Role string
 // The roles.
 const (
 	RoleIngest      Role = "ingest"      // may store in RAW and DEAD
-	RoleEnricher    Role = "enricher"    // may take from QUEUE, store in ENRICHED and DEAD, and read all three
+	RoleEnricher    Role = "enricher"    // may take from QUEUE, store in ENRICHED and DEAD, and read all three and RAW
 	RoleProvisioner Role = "provisioner" // may create the streams
 )
 
@@ -33,7 +33,7 @@ func (r Role) stores() []events.Stage {
 	case RoleIngest:
 		return []events.Stage{events.StageRaw, events.StageDead}
 	case RoleEnricher:
-		return []events.Stage{events.StageEnriched, stageBuried, events.StageDead}
+		return []events.Stage{events.StageEnriched, stageBuried, events.StageDead, stageAudit}
 	}
 	return nil
 }

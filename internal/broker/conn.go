@@ -44,6 +44,7 @@ type Conn struct {
 	idle        *outage                            // tells when no tasks can be taken
 	strangers   *outage                            // tells when the other enrichers cannot be found
 	payload     atomic.Int64                       // what maxPayload returns; 0 until it is known
+	audits      atomic.Bool                        // this process is the one that audits
 
 	mu        sync.Mutex
 	streams   map[string]jetstream.Stream // handles, not state
@@ -93,7 +94,7 @@ func connect(ctx context.Context, cfg Config, more ...nats.Option) (*Conn, error
 	if err := c.metrics.register(cfg.Registerer, cfg.Name); err != nil {
 		return nil, err
 	}
-	c.metrics.zero(cfg.Role.stores())
+	c.metrics.zero(cfg.Role)
 	if err := c.dial(append(append(opts, c.lifetime()...), more...)); err != nil {
 		c.metrics.close()
 		return nil, err
@@ -181,7 +182,7 @@ func (c *Conn) onDisconnect(nc *nats.Conn, err error) {
 // onProblem handles what NATS reports out of band, and not in answer to a request.
 func (c *Conn) onProblem(_ *nats.Conn, sub *nats.Subscription, err error) {
 	if operation, subject, ok := deniedOperation(err); ok {
-		c.metrics.problems.WithLabelValues("denied").Inc()
+		c.metrics.reported(problemDenied)
 		if c.denials.add(operation) {
 			c.log.Error("NATS denied an operation", "client", c.cfg.Name, "operation", operation)
 		}
@@ -191,11 +192,11 @@ func (c *Conn) onProblem(_ *nats.Conn, sub *nats.Subscription, err error) {
 		return
 	}
 	if errors.Is(err, nats.ErrSlowConsumer) && sub != nil {
-		c.metrics.problems.WithLabelValues("slow_consumer").Inc()
+		c.metrics.reported(problemSlowConsumer)
 		c.log.Warn("messages of NATS were dropped because they were taken too slowly", "client", c.cfg.Name, "subject", family(sub.Subject))
 		return
 	}
-	c.metrics.problems.WithLabelValues("other").Inc()
+	c.metrics.reported(problemOther)
 	if !c.noteProblem(err.Error()) {
 		return
 	}

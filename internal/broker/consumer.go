@@ -15,6 +15,35 @@ type consumer struct {
 	made    int64        // when it was, in nanoseconds since 1970: one that is made anew has the same name, but not this
 	ackWait atomic.Int64 // nanoseconds
 	gone    atomic.Bool  // it was deleted, and so its tasks have lapsed
+
+	furthest atomic.Pointer[place] // of all tasks, by RAW's order
+}
+
+// place is where an event stands in RAW and in QUEUE.
+type place struct {
+	origin
+	queue uint64
+}
+
+// came notes where a task stands.
+func (from *consumer) came(at place) {
+	if last := from.furthest.Load(); last == nil || last.epoch != at.epoch || last.seq < at.seq {
+		from.furthest.Store(&at)
+	}
+}
+
+// furthest is the highest sequence of a RAW that QUEUE has delivered to this process; 0 for none. This process may not know yet that QUEUE was made anew, or that it lost its end
+// in a power cut and has still to take that from RAW again: so only what is true of queue counts, as its leader describes it.
+func (c *Conn) furthest(epoch string, queue *jetstream.StreamInfo) (seq uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, from := range c.consumers {
+		last := from.furthest.Load()
+		if last != nil && last.epoch == epoch && from.made >= queue.Created.UnixNano() && last.queue <= queue.State.LastSeq {
+			seq = max(seq, last.seq)
+		}
+	}
+	return seq
 }
 
 // lookUp asks the server for the consumer of partition p. When that is gone, or has been made anew, the tasks of the old one lapse.

@@ -25,7 +25,7 @@ func (e *deniedError) Error() string {
 // declaring is what only whoever declares streams asks for.
 func declaring() []string {
 	return []string{
-		"$JS.API.INFO", "$JS.API.STREAM.INFO." + rawStream, "$JS.API.CONSUMER.CREATE." + queueStream,
+		"$JS.API.INFO", "$JS.API.CONSUMER.CREATE." + queueStream,
 		"$JS.API.STREAM.CREATE." + rawStream, "$JS.API.STREAM.CREATE." + queueStream, "$JS.API.STREAM.CREATE." + enrichedStream, "$JS.API.STREAM.CREATE." + deadStream,
 	}
 }

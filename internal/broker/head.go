@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -117,7 +116,7 @@ func (t *Task) missing(ctx context.Context) error {
 	case err != nil:
 		return err
 	case last < t.queue:
-		t.conn.metrics.tasks.WithLabelValues("early").Inc()
+		t.conn.metrics.task(turnEarly)
 		_ = t.msg.nakWithDelay(earlyWait) // if this fails it comes again after AckWait
 		return ErrEarly
 	}
@@ -125,7 +124,7 @@ func (t *Task) missing(ctx context.Context) error {
 	if err != nil || there {
 		return err
 	}
-	t.conn.metrics.tasks.WithLabelValues("done_before").Inc()
+	t.conn.metrics.task(turnDoneBefore)
 	return ErrDone
 }
 
@@ -134,7 +133,7 @@ const earlyWait = 100 * time.Millisecond
 
 // queueLast returns the sequence of the last message that the leader of QUEUE has stored, whether it still holds it or not.
 func (c *Conn) queueLast(ctx context.Context) (uint64, error) {
-	info, err := c.askQueue(ctx)
+	info, err := c.askLeader(ctx, queueStream)
 	if err != nil {
 		return 0, fmt.Errorf("ask the leader of stream %s: %w", queueStream, err)
 	}
@@ -143,29 +142,6 @@ func (c *Conn) queueLast(ctx context.Context) (uint64, error) {
 
 // queueHas asks the leader of QUEUE for a message.
 func (c *Conn) queueHas(ctx context.Context, seq uint64) (bool, error) {
-	const subject = "$JS.API.STREAM.MSG.GET." + queueStream
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	var answer struct {
-		Error   *jetstream.APIError `json:"error"`
-		Message json.RawMessage     `json:"message"`
-	}
-	err := c.denials.do(ctx, publishing(subject), func(ctx context.Context) error {
-		m, err := c.nc.RequestWithContext(ctx, subject, fmt.Appendf(nil, `{"seq":%d}`, seq))
-		if err != nil {
-			return err
-		}
-		return json.Unmarshal(m.Data, &answer)
-	})
-	switch {
-	case err != nil:
-		return false, fmt.Errorf("ask the leader of stream %s: %w", queueStream, err)
-	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
-		return false, nil
-	case answer.Error != nil:
-		return false, fmt.Errorf("ask the leader of stream %s: %w", queueStream, answer.Error)
-	case answer.Message == nil:
-		return false, fmt.Errorf("ask the leader of stream %s: an answer without a message", queueStream)
-	}
-	return true, nil
+	m, err := c.getFromLeader(ctx, queueStream, seq, "")
+	return m != nil, err
 }

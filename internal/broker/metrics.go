@@ -55,6 +55,36 @@ func outcomeOf(ack *jetstream.PubAck, err error) outcome {
 	}
 }
 
+// problemKind is what NATS reports out of band: a closed list, and a metric's label.
+type problemKind string
+
+const (
+	problemDenied       problemKind = "denied"
+	problemSlowConsumer problemKind = "slow_consumer"
+	problemOther        problemKind = "other"
+)
+
+func allProblems() []problemKind {
+	return []problemKind{problemDenied, problemSlowConsumer, problemOther}
+}
+
+// turn is what happens to a task: a closed list, and a metric's label.
+type turn string
+
+const (
+	turnDelivered   turn = "delivered"
+	turnRedelivered turn = "redelivered"
+	turnDoneBefore  turn = "done_before"
+	turnCorrupt     turn = "corrupt"
+	turnPanicked    turn = "panicked" // a defect, and corrupt too
+	turnLapsed      turn = "lapsed"
+	turnEarly       turn = "early"
+)
+
+func allTurns() []turn {
+	return []turn{turnDelivered, turnRedelivered, turnDoneBefore, turnCorrupt, turnPanicked, turnLapsed, turnEarly}
+}
+
 // metrics are those of one connection, told from another's by the label "client".
 type metrics struct {
 	connected  prometheus.Gauge
@@ -64,10 +94,12 @@ type metrics struct {
 	seconds    *prometheus.HistogramVec
 	tasks      *prometheus.CounterVec // event
 
-	// Vectors without labels: a client that takes no tasks sets none of them, and so does not export them.
+	// Vectors without labels: a client that takes no tasks, or does not audit, sets none of them, and so does not export them.
 	members *prometheus.GaugeVec
 	owned   *prometheus.GaugeVec
 	full    *prometheus.GaugeVec
+	open    *prometheus.GaugeVec
+	missed  *prometheus.CounterVec
 
 	unregister func()
 }
@@ -102,6 +134,12 @@ func newMetrics() *metrics {
 		full: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "rollcall_enricher_partitions_full", Help: "Partitions that hold as many unfinished tasks as they may, so that no other event in them is delivered. Each enricher counts all that it knows of.",
 		}, nil),
+		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "rollcall_audit_open_events", Help: "Events that have no outcome yet, of those that were delivered or that a later one overtook; 0 in an enricher that does not audit.",
+		}, nil),
+		missed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_audit_missed_events_total", Help: "Events that were stored and came to no enricher, made dead letters by the audit.",
+		}, nil),
 	}
 }
 
@@ -110,7 +148,7 @@ func (m *metrics) register(r prometheus.Registerer, client string) error {
 		return nil
 	}
 	r = prometheus.WrapRegistererWith(prometheus.Labels{"client": client}, r)
-	all := []prometheus.Collector{m.connected, m.reconnects, m.problems, m.publishes, m.seconds, m.tasks, m.members, m.owned, m.full}
+	all := []prometheus.Collector{m.connected, m.reconnects, m.problems, m.publishes, m.seconds, m.tasks, m.members, m.owned, m.full, m.open, m.missed}
 	for i, c := range all {
 		if err := r.Register(c); err != nil {
 			for _, c := range all[:i] {
@@ -127,9 +165,17 @@ func (m *metrics) register(r prometheus.Registerer, client string) error {
 	return nil
 }
 
-// zero begins the series of what this client stores: Prometheus' increase() does not see the first count of one that begins with it.
-func (m *metrics) zero(stages []events.Stage) {
-	for _, stage := range stages {
+// zero begins the series of what a client in this role can count: Prometheus' increase() does not see the first count of one that begins with it.
+func (m *metrics) zero(role Role) {
+	for _, p := range allProblems() {
+		m.problems.WithLabelValues(string(p))
+	}
+	if role == RoleEnricher {
+		for _, t := range allTurns() {
+			m.tasks.WithLabelValues(string(t))
+		}
+	}
+	for _, stage := range role.stores() {
 		for _, o := range allOutcomes() {
 			m.publishes.WithLabelValues(string(stage), string(o))
 		}
@@ -147,8 +193,18 @@ func (m *metrics) published(stage events.Stage, took time.Duration, o outcome) {
 	m.seconds.WithLabelValues(string(stage)).Observe(took.Seconds())
 }
 
+func (m *metrics) reported(p problemKind) { m.problems.WithLabelValues(string(p)).Inc() }
+
+func (m *metrics) task(t turn) { m.tasks.WithLabelValues(string(t)).Inc() }
+
+// auditing begins the series of who may audit.
+func (m *metrics) auditing() {
+	m.open.WithLabelValues().Set(0)
+	m.missed.WithLabelValues()
+}
+
 // dealt notes how many enrichers there are, and how many partitions this one owns.
 func (m *metrics) dealt(members, owned int) {
-	m.members.WithLabelValues().Set(float64(members))
 	m.owned.WithLabelValues().Set(float64(owned))
+	m.members.WithLabelValues().Set(float64(members)) // who sees this sees the other too
 }

@@ -12,16 +12,22 @@ import (
 )
 
 // Who alerts on the increase of a counter sees its first count only when there was a series before.
-func TestPublishesBeginAtZero(t *testing.T) {
-	for role, want := range map[Role]int{RoleIngest: 2 * 8, RoleEnricher: 3 * 8, RoleProvisioner: 0, "": 0} {
+func TestWhatAClientCountsBeginsAtZero(t *testing.T) {
+	for role, want := range map[Role]struct{ publishes, tasks, problems int }{
+		RoleIngest: {2 * 8, 0, 3}, RoleEnricher: {4 * 8, 7, 3}, RoleProvisioner: {0, 0, 3}, "": {0, 0, 3},
+	} {
 		reg := prometheus.NewRegistry()
 		c, err := serve(t, EmbeddedConfig{}).Connect(t.Context(), Config{Name: "x", Role: role, Registerer: reg})
 		if err != nil {
 			t.Fatal(err)
 		}
 		closeAtEnd(t, c)
-		if got, err := testutil.GatherAndCount(reg, "rollcall_nats_publishes_total"); err != nil || got != want {
-			t.Errorf("role %q: got %d series and %v, want %d", role, got, err, want)
+		for name, want := range map[string]int{
+			"rollcall_nats_publishes_total": want.publishes, "rollcall_nats_tasks_total": want.tasks, "rollcall_nats_problems_total": want.problems,
+		} {
+			if got, err := testutil.GatherAndCount(reg, name); err != nil || got != want {
+				t.Errorf("role %q: got %d series of %s and %v, want %d", role, got, name, err, want)
+			}
 		}
 	}
 	for _, err := range []error{

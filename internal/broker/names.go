@@ -20,12 +20,22 @@ const (
 const (
 	headerRawSeq      = "Rollcall-Raw-Seq"
 	headerRawEpoch    = "Rollcall-Raw-Epoch"
+	headerRead        = "Rollcall-Enriched-Seq" // of auditFloor
 	headerContentType = "Content-Type"
 )
 
 // stageBuried is the stage of a burial: the record in ENRICHED that an event became a dead letter. It is a stage of
 // the broker's own; what it stores is the letter, as it is stored in DEAD.
 const stageBuried events.Stage = "buried"
+
+// stageAudit is what is stored of audits. It is in ENRICHED, beside the outcomes that it is about.
+const stageAudit events.Stage = "audit"
+
+const (
+	auditSubjects = "rollcall." + string(stageAudit) + ".>"
+	auditFloor    = "rollcall." + string(stageAudit) + ".floor" // up to where every event of RAW has an outcome
+	auditEnded    = "rollcall." + string(stageAudit) + ".ended" // an event with its letter in DEAD, where the outcomes on its key do not say so
+)
 
 // rawSubjects is every subject of RAW. It is as wide as what QUEUE takes from RAW, so that
 // nothing can be stored in RAW that never becomes work.
@@ -42,6 +52,9 @@ func partitionSubjects(p int) string { return fmt.Sprintf("rollcall.queue.%d.>",
 
 // consumerName is the durable consumer of a partition.
 func consumerName(p int) string { return fmt.Sprintf("enricher-%d", p) }
+
+// queuedOn is everything in QUEUE on a key, whichever its partition.
+func queuedOn(key string) string { return "rollcall.queue.*." + key }
 
 // keyOf returns the key that a subject of QUEUE names.
 func keyOf(subject string) (key string, ok bool) {

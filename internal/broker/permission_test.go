@@ -87,7 +87,8 @@ func TestEachUserCanDoItsWorkAndNoMore(t *testing.T) {
 	}
 
 	publish(t, ingest, event(key(1), 1), event(key(1), 2), event(key(2), 1))
-	tasks := work(t, enricher).take(t, 3)
+	w := work(t, enricher)
+	tasks := w.take(t, 3)
 	slices.SortFunc(tasks, func(a, b *Task) int { return int(a.Sequence()) - int(b.Sequence()) })
 	if got := known(enricher); got != 1 {
 		t.Errorf("got %d members, want the enricher itself", got)
@@ -121,6 +122,7 @@ func TestEachUserCanDoItsWorkAndNoMore(t *testing.T) {
 	if ok, err := enricher.queueHas(t.Context(), tasks[0].queue); ok || err != nil {
 		t.Errorf("ask the leader: got %v, %v, want false, nil", ok, err)
 	}
+	audited(t, s, ingest, enricher, w)
 	for name, c := range map[string]*Conn{"ingest": ingest, "enricher": enricher, "provisioner": provisioner} {
 		if err := c.denials.err(); err != nil {
 			t.Errorf("%s was denied: %v", name, err)
@@ -132,13 +134,32 @@ func TestEachUserCanDoItsWorkAndNoMore(t *testing.T) {
 	administer(t, s)
 }
 
+// audited has the enricher find two events that were lost, one in each way that there is.
+func audited(t *testing.T, s *Embedded, ingest, enricher *Conn, w *worker) {
+	t.Helper()
+	covered, last, other := event(key(6), 1), event(key(7), 1), event(key(6), 2)
+	publish(t, ingest, covered, last, other)
+	admin := as(t, s, "admin", "")
+	lose(t, admin, covered)
+	lose(t, admin, last)
+	task := w.take(t, 1)[0]
+	for task.Event().ID != other.ID { // those that were lost may have been delivered before
+		task = w.take(t, 1)[0]
+	}
+	do(t, task)
+	a := newAudit(enricher, 0)
+	round(t, a)
+	round(t, a)
+	wantMissed(t, admin, covered.ID, last.ID)
+}
+
 // forbidden tries what each user must not do.
 func forbidden(t *testing.T, s *Embedded) {
 	t.Helper()
 	raw, enriched, buried := event(key(5), 1).Subject(events.StageRaw), event(key(5), 1).Subject(events.StageEnriched), event(key(5), 1).Subject(stageBuried)
 	for user, subjects := range map[string][]string{
 		"ingest": {
-			enriched, buried, "rollcall.queue.0.d", "$JS.API.STREAM.INFO.ROLLCALL_RAW", "$JS.API.DIRECT.GET.ROLLCALL_RAW",
+			enriched, buried, auditFloor, "rollcall.queue.0.d", "$JS.API.STREAM.INFO.ROLLCALL_RAW", "$JS.API.DIRECT.GET.ROLLCALL_RAW",
 			"$JS.API.STREAM.MSG.GET.ROLLCALL_RAW", "$JS.API.CONSUMER.CREATE.ROLLCALL_RAW", "$JS.API.STREAM.DELETE.ROLLCALL_RAW",
 			"$KV.ROLLCALL_MEMBERS.x",
 		},
@@ -146,7 +167,8 @@ func forbidden(t *testing.T, s *Embedded) {
 			raw, "$JS.API.STREAM.DELETE.ROLLCALL_QUEUE", "$JS.API.STREAM.PURGE.ROLLCALL_QUEUE", "$JS.API.STREAM.UPDATE.ROLLCALL_QUEUE",
 			"$JS.API.CONSUMER.DELETE.ROLLCALL_QUEUE.enricher-0", "$JS.API.STREAM.MSG.DELETE.ROLLCALL_QUEUE", "$JS.API.STREAM.CREATE.OTHER",
 			"$JS.API.CONSUMER.CREATE.KV_ROLLCALL_MEMBERS", "$JS.API.STREAM.PURGE.KV_ROLLCALL_MEMBERS", "$JS.API.STREAM.DELETE.KV_ROLLCALL_MEMBERS",
-			"$JS.API.STREAM.MSG.DELETE.ROLLCALL_ENRICHED", "$JS.API.DIRECT.GET.ROLLCALL_ENRICHED",
+			"$JS.API.STREAM.MSG.DELETE.ROLLCALL_ENRICHED", "$JS.API.STREAM.MSG.DELETE.ROLLCALL_RAW", "$JS.API.CONSUMER.CREATE.ROLLCALL_ENRICHED",
+			"$JS.API.CONSUMER.CREATE.ROLLCALL_RAW",
 		},
 		"provisioner": {
 			raw, enriched, buried, "$JS.API.STREAM.DELETE.ROLLCALL_RAW", "$JS.API.STREAM.UPDATE.ROLLCALL_RAW", "$JS.API.STREAM.PURGE.ROLLCALL_RAW", "$JS.API.STREAM.CREATE.OTHER",
@@ -158,7 +180,7 @@ func forbidden(t *testing.T, s *Embedded) {
 			"$JS.API.DIRECT.GET.ROLLCALL_ENRICHED", "$JS.API.CONSUMER.CREATE.ROLLCALL_DEAD", "$JS.API.CONSUMER.CREATE.ROLLCALL_RAW",
 		},
 		"consumer": {
-			raw, enriched, buried, "$JS.API.STREAM.DELETE.ROLLCALL_ENRICHED", "$JS.API.STREAM.PURGE.ROLLCALL_ENRICHED", "$JS.API.STREAM.MSG.DELETE.ROLLCALL_ENRICHED",
+			raw, enriched, buried, auditFloor, "$JS.API.STREAM.DELETE.ROLLCALL_ENRICHED", "$JS.API.STREAM.PURGE.ROLLCALL_ENRICHED", "$JS.API.STREAM.MSG.DELETE.ROLLCALL_ENRICHED",
 			"$KV.ROLLCALL_MEMBERS.x",
 		},
 	} {
@@ -190,13 +212,13 @@ func forbidden(t *testing.T, s *Embedded) {
 	}
 }
 
-// operate looks after the letters of TestEachUserCanDoItsWorkAndNoMore: one of ingest, two of an enricher.
+// operate looks after the letters of TestEachUserCanDoItsWorkAndNoMore: one of ingest, two of an enricher, two of its audit.
 func operate(t *testing.T, s *Embedded) {
 	t.Helper()
 	c := as(t, s, "operator", "")
 	all := letters(t, c, DeadFilter{})
-	if len(all) != 3 {
-		t.Fatalf("got %d letters, want 3", len(all))
+	if len(all) != 5 {
+		t.Fatalf("got %d letters, want 5", len(all))
 	}
 	if b, err := c.DeadLetter(t.Context(), all[0].Sequence); err != nil || b.Letter.ID != all[0].Letter.ID {
 		t.Errorf("DeadLetter: got %+v, %v, want %+v", b, err, all[0])

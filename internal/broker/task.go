@@ -214,7 +214,7 @@ func (t *Task) lapsed() error {
 	if left, _ := t.Left(); left > 0 {
 		return nil
 	}
-	t.conn.metrics.tasks.WithLabelValues("lapsed").Inc()
+	t.conn.metrics.task(turnLapsed)
 	return ErrLapsed
 }
 
@@ -256,7 +256,7 @@ func (t *Task) forget() {
 
 // done acknowledges a task whose event turned out to be done.
 func (t *Task) done(ctx context.Context) error {
-	t.conn.metrics.tasks.WithLabelValues("done_before").Inc()
+	t.conn.metrics.task(turnDoneBefore)
 	t.acknowledge(ctx)
 	return ErrDone
 }

@@ -97,10 +97,11 @@ func (t Topology) raw() jetstream.StreamConfig {
 	return t.limits(rawStream, "Every webhook as it was received: the record", t.RawAge, rawSubjects)
 }
 
-// enriched holds both outcomes of an event, so that one fence is over both: the product, and the burials.
+// enriched holds both outcomes of an event, so that one fence is over both: the product, and the burials. Beside
+// them is what audits of them have found.
 func (t Topology) enriched() jetstream.StreamConfig {
 	return t.limits(enrichedStream, "Every event with its participants: the product; and the burial of each that has none", t.EnrichedAge,
-		"rollcall.enriched.>", "rollcall.buried.>")
+		"rollcall.enriched.>", "rollcall.buried.>", auditSubjects)
 }
 
 func (t Topology) dead() jetstream.StreamConfig {

@@ -62,9 +62,13 @@ func (c *Conn) workAll(ctx context.Context, handle func(*Task)) error {
 	defer cancel(nil)
 	ranks := newRanks(partitions)
 	members := c.join(ctx)
-	deal := func(all []string) { c.metrics.dealt(len(all), ranks.deal(all, members.self)) }
+	deal := func(all []string) {
+		c.metrics.dealt(len(all), ranks.deal(all, members.self))
+		c.audits.Store(ranks.owns(auditedBy))
+	}
 	deal(members.names())
 	defer c.metrics.dealt(0, 0)
+	defer c.audits.Store(false)
 	var wg sync.WaitGroup
 	wg.Go(func() { members.run(ctx, deal) })
 	for p := range partitions {
@@ -82,7 +86,7 @@ func (c *Conn) partitions(ctx context.Context) (int, error) {
 
 // queueInfo returns how many partitions QUEUE has, and how many consumers: each partition needs one.
 func (c *Conn) queueInfo(ctx context.Context) (partitions, consumers int, err error) {
-	info, err := c.askQueue(ctx)
+	info, err := c.askLeader(ctx, queueStream)
 	if err != nil {
 		return 0, 0, fmt.Errorf("look up stream %s: %w", queueStream, err)
 	}
@@ -91,20 +95,6 @@ func (c *Conn) queueInfo(ctx context.Context) (partitions, consumers int, err er
 		return 0, 0, fmt.Errorf("stream %s does not say how many partitions it has: it was not provisioned by rollcall", queueStream)
 	}
 	return partitions, info.State.Consumers, nil
-}
-
-// askQueue asks the leader of QUEUE about the stream.
-func (c *Conn) askQueue(ctx context.Context) (info *jetstream.StreamInfo, err error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	err = c.denials.do(ctx, publishing("$JS.API.STREAM.INFO."+queueStream), func(ctx context.Context) error {
-		s, err := c.js.Stream(ctx, queueStream)
-		if err == nil {
-			info = s.CachedInfo()
-		}
-		return err
-	})
-	return info, err
 }
 
 // workPartition takes from partition p until ctx is done, the Conn is closed, or QUEUE is gone or has another number of partitions. Where only
@@ -199,31 +189,41 @@ func giveBack(it jetstream.MessagesContext) {
 
 // hand makes a task of msg and hands it over; what is not one of ours is buried.
 func (c *Conn) hand(ctx context.Context, msg jetstream.Msg, from *consumer, handle func(*Task)) {
-	event := "delivered"
+	came := turnDelivered
 	if meta, err := msg.Metadata(); err == nil && meta.NumDelivered > 1 {
-		event = "redelivered"
+		came = turnRedelivered
 	}
-	c.metrics.tasks.WithLabelValues(event).Inc()
+	c.metrics.task(came)
 	t, err := c.readTask(msg, from)
 	if err != nil {
 		c.buryCorrupt(ctx, msg, err)
 		return
 	}
+	from.came(place{t.origin, t.queue})
 	handle(t)
 }
 
-// readTask is newTask. A message that makes it panic is not one of ours either: otherwise it would end every process that it is delivered to, one
-// after the other. What the panic said is not told: it may quote what somebody wrote.
+// readTask is newTask, guarded.
 func (c *Conn) readTask(msg jetstream.Msg, from *consumer) (t *Task, err error) {
+	err = c.guard(func() (err error) {
+		t, err = from.newTask(msg)
+		return err
+	})
+	return t, err
+}
+
+// guard returns what read returns. A message that makes it panic is not one of ours either: otherwise it would end every process that comes by
+// it, one after the other. What the panic said is not told: it may quote what somebody wrote.
+func (c *Conn) guard(read func() error) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
-			c.metrics.tasks.WithLabelValues("panicked").Inc()
+			c.metrics.task(turnPanicked)
 			c.log.Error("caught a panic: its message is buried as corrupt. Report the stack",
 				"panic", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
-			t, err = nil, errPanicked
+			err = errPanicked
 		}
 	}()
-	return from.newTask(msg)
+	return read()
 }
 
 // errPanicked is why a message is corrupt that could not even be refused.

@@ -90,19 +90,28 @@ func (e early) Publish(ctx context.Context, event events.Enriched) error {
 }
 
 func TestLedgerTellsOfAnAckBeforeThePublish(t *testing.T) {
-	for _, broken := range []bool{false, true} {
-		t.Run(fmt.Sprintf("broken=%v", broken), func(t *testing.T) {
+	for _, tt := range []struct {
+		name               string
+		broken, audited    bool
+		lost, dead, enrich int
+	}{
+		{"whole", false, true, 0, 0, 20},
+		{"broken", true, false, 4, 0, 16},
+		{"broken and audited", true, true, 0, 4, 16},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
 			r, c, _ := quiet(t, broker.Topology{Partitions: 1, AckWait: ackWait})
+			r.audited = tt.audited
 			var n atomic.Int64
 			e := r.startEnricher(t, newLink(t, r.cluster.address), func(task enrich.Task) enrich.Task {
-				return early{unguarded{task, r}, broken && n.Add(1)%5 == 0}
+				return early{unguarded{task, r}, tt.broken && n.Add(1)%5 == 0}
 			})
 			c.say(20)
-			r.settle(2 * time.Second)
+			r.settle(2*time.Second + 4*auditAfter)
 			e.end()
 			v := r.judge()
-			if lost := v.Lost > 0; lost != broken || v.Twice+v.OutOfOrder+v.WronglyDead+v.Stale+v.Strange > 0 {
-				t.Errorf("got %v, want lost events: %v", v.Err(), broken)
+			if v.Lost != tt.lost || v.Missed != tt.dead || v.Dead != tt.dead || v.Enriched != tt.enrich || v.Twice+v.OutOfOrder+v.WronglyDead+v.Stale+v.Strange > 0 {
+				t.Errorf("got %v, %d enriched and %d dead, want %d lost, %d enriched, %d dead", v.Err(), v.Enriched, v.Dead, tt.lost, tt.enrich, tt.dead)
 			}
 		})
 	}

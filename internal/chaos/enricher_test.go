@@ -22,6 +22,9 @@ type enricher struct {
 	end     func() // stops, and waits
 }
 
+// auditAfter is short, so that an audit that takes what is late for lost is found out.
+const auditAfter = 2 * time.Second
+
 // seam lets a test stand between the broker's tasks and the pipeline.
 type seam func(enrich.Task) enrich.Task
 
@@ -50,6 +53,9 @@ func (r *rig) startEnricher(tb testing.TB, link *link, between seam) *enricher {
 	piping, stopPiping := context.WithCancel(context.WithoutCancel(tb.Context()))
 	var work, pipe sync.WaitGroup
 	work.Go(func() { _ = conn.Work(ctx, func(task *broker.Task) { pipeline.Handle(between(task)) }) })
+	if r.audited {
+		work.Go(func() { conn.Audit(ctx, auditAfter) })
+	}
 	pipe.Go(func() { _ = pipeline.Run(piping) })
 	e.end = sync.OnceFunc(func() {
 		e.gate.open()

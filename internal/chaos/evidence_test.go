@@ -12,14 +12,14 @@ import (
 	"github.com/rollcall-events/rollcall/events"
 )
 
-// evidence is what the streams hold on the keys of the events that are in RAW and did not come out: for whoever
+// evidence is what the streams hold on the keys of the events that are in RAW and did not come out, or only as letters of the audit: for whoever
 // has to find out why, as the streams are gone once the test has ended.
 func (s *storm) evidence() string {
 	var b strings.Builder
 	out, keys := map[string]bool{}, map[string]bool{}
 	s.each(events.StageEnriched, "ROLLCALL_ENRICHED", func(m jetstream.Msg) { out[m.Headers().Get(jetstream.MsgIDHeader)] = true })
 	s.each(events.StageDead, "ROLLCALL_DEAD", func(m jetstream.Msg) {
-		if d, err := events.DecodeDead(m.Data()); err == nil {
+		if d, err := events.DecodeDead(m.Data()); err == nil && d.Reason != events.ReasonMissed {
 			out[d.ID] = true
 		}
 	})

@@ -48,6 +48,7 @@ type rig struct {
 	twilio    *sandbox.Twilio
 	weather   *weather
 	ackWait   time.Duration // 0 is the default
+	audited   bool          // the enrichers look for what is lost; without that the ledger alone does
 	twilioURL string
 	book      *credentials.Book
 	ledger    *sandbox.Ledger

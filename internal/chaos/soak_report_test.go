@@ -52,6 +52,7 @@ func (r *soakReport) add(v sandbox.Verdict) {
 	}{
 		{&s.Sent, v.Sent}, {&s.Owed, v.Owed}, {&s.Raw, v.Raw}, {&s.Enriched, v.Enriched}, {&s.Dead, v.Dead}, {&s.Lost, v.Lost},
 		{&s.Twice, v.Twice}, {&s.OutOfOrder, v.OutOfOrder}, {&s.Refused, v.Refused}, {&s.WronglyDead, v.WronglyDead}, {&s.Stale, v.Stale}, {&s.Strange, v.Strange},
+		{&s.Missed, v.Missed},
 	} {
 		*f.sum += f.n
 	}

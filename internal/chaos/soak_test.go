@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -70,6 +71,7 @@ func newSoak(t *testing.T) *soak {
 	k.rig = newRig(t, 3, broker.Topology{
 		Replicas: 3, Partitions: 4, AckWait: ackWait, RawAge: soakAge, EnrichedAge: soakAge, DeadAge: soakAge,
 	})
+	k.audited = true
 	for range 3 {
 		k.enrichers = append(k.enrichers, k.startEnricher(t, newLink(t, k.cluster.address), nil))
 	}
@@ -102,6 +104,7 @@ func (k *soak) slice(n int) bool {
 	k.report.add(v)
 	k.report.rest(k)
 	k.t.Logf("slice %d: %d owed, %d enriched, %d dead; %s", n, v.Owed, v.Enriched, v.Dead, k.report.last())
+	k.checkMissed(v, fmt.Sprintf("seed %d, slice %d", k.report.seed, n))
 	if v.Err() != nil {
 		k.t.Errorf("seed %d, slice %d: %v\n%s", k.report.seed, n, v.Err(), k.evidence())
 	}

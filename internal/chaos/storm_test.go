@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/rollcall-events/rollcall/internal/broker"
+	"github.com/rollcall-events/rollcall/internal/sandbox"
 )
 
 // storm is the run under faults: three enrichers and two ingests on a cluster.
@@ -123,6 +124,21 @@ func (s *storm) flow() {
 // 20,000 events (seed 15725275885497869356) took 280 s with ackWait and 162 s with this, on a machine that had other work both times.
 const stormAckWait = 2 * ackWait
 
+// missedMost is how many events of a storm the audit may have to find. nats-server 2.15.2 skips what QUEUE was to take from RAW when an old
+// request for it is answered after the lead of QUEUE was lost and regained: what was under way in that moment, seldom.
+const missedMost = 10
+
+// checkMissed tells what the audit had to find, and fails the test where that is too much.
+func (s *storm) checkMissed(v sandbox.Verdict, run string) {
+	s.t.Helper()
+	if v.Missed > 0 {
+		s.t.Logf("%s: the audit found %d events\n%s", run, v.Missed, s.evidence())
+	}
+	if v.Missed > missedMost {
+		s.t.Errorf("%s: got %d events that came to no enricher, want at most %d", run, v.Missed, missedMost)
+	}
+}
+
 // weathered runs n webhooks under rounds of all faults, each round in another order.
 func weathered(t *testing.T, n, rounds int) {
 	t.Helper()
@@ -134,6 +150,7 @@ func weathered(t *testing.T, n, rounds int) {
 	began := time.Now()
 	s := &storm{random: rand.New(rand.NewPCG(seed, 0))}
 	s.rig = newRig(t, 3, broker.Topology{Replicas: 3, Partitions: 4, AckWait: stormAckWait})
+	s.audited = true
 	for range 3 {
 		s.enrichers = append(s.enrichers, s.startEnricher(t, newLink(t, s.cluster.address), nil))
 	}
@@ -181,6 +198,7 @@ func weathered(t *testing.T, n, rounds int) {
 	if err := v.Err(); err != nil {
 		t.Errorf("seed %d: %v\n%s", seed, err, s.evidence())
 	}
+	s.checkMissed(v, fmt.Sprintf("seed %d", seed))
 	if want := total(all); v.Owed != want {
 		t.Errorf("seed %d: got %d events answered 2xx, want all %d", seed, v.Owed, want)
 	}

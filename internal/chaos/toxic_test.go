@@ -45,17 +45,17 @@ type toxic struct {
 
 // toxics are in the order of how long they take, the longest first.
 var toxics = []toxic{
-	{"silent", "timeout", `{"timeout":0}`, 1},                                          // nothing passes, nothing is closed: half open
-	{"reset", "reset_peer", `{"timeout":50}`, 3},                                       // ms after the first byte
-	{"narrow", "bandwidth", `{"rate":%d}`, 1},                                          // KB/s, the way's own
-	{"late and unevenly so", "latency", `{"latency":120,"jitter":60}`, 1},              // ms
-	{"in slices", "slicer", `{"average_size":24,"size_variation":12,"delay":2000}`, 1}, // bytes; µs between two
+	{"silent", "timeout", `{"timeout":0}`, 1},                                             // nothing passes, nothing is closed: half open
+	{"reset", "reset_peer", `{"timeout":50}`, 3},                                          // ms after the first byte
+	{"narrow", "bandwidth", `{"rate":RATE}`, 1},                                           // KB/s, the way's own
+	{"late and unevenly so", "latency", `{"latency":120,"jitter":60}`, 1},                 // ms
+	{"in slices", "slicer", `{"average_size":SLICE,"size_variation":12,"delay":2000}`, 1}, // bytes, the way's own; µs between two
 }
 
-// begin makes the network do it in both directions.
-func (s *sick) begin(x toxic, rate int) {
+// begin makes the network do it in both directions of w.
+func (s *sick) begin(x toxic, w way) {
 	s.t.Helper()
-	attributes := strings.Replace(x.attributes, "%d", strconv.Itoa(rate), 1)
+	attributes := strings.NewReplacer("RATE", strconv.Itoa(w.rate), "SLICE", strconv.Itoa(w.slice)).Replace(x.attributes)
 	for _, stream := range []string{"upstream", "downstream"} {
 		spec := fmt.Sprintf(`{"name":%q,"type":%q,"stream":%q,"attributes":%s}`, stream, x.kind, stream, attributes)
 		if _, err := s.proxy.Toxics.AddToxicJson(strings.NewReader(spec)); err != nil {
@@ -80,6 +80,7 @@ type way struct {
 	name  string
 	start func(*testing.T, *rig) *course
 	rate  int             // KB/s when it is narrow
+	slice int             // bytes when it is in slices: some 500 of them pass in a second
 	signs map[string]sign // of each toxic that it had an effect
 }
 
@@ -94,22 +95,24 @@ func enricherIs(s func(figures) bool) sign {
 }
 
 var ways = []way{
-	{"from ingest to NATS", ingestToNATS, 4, map[string]sign{
+	{"from ingest to NATS", ingestToNATS, 4, 24, map[string]sign{
 		"latency":    ingestIs(slowerThan(.128, "rollcall_nats_publish_seconds")),
 		"bandwidth":  ingestIs(counts("rollcall_outbox_kept_total")),
 		"reset_peer": ingestIs(isDisconnected),
 		"timeout":    ingestIs(isDisconnected),
 		"slicer":     ingestIs(slowerThan(.064, "rollcall_nats_publish_seconds")),
 	}},
-	// Through much less the tasks that are pulled at once do not come within AckWait, for ever.
-	{"from enricher to NATS", enricherToNATS, 48, map[string]sign{
+	// Through much less the tasks that are pulled at once do not come within AckWait, for ever: they are delivered again and again, until
+	// no answer to the enricher's pings gets through, and it gives up the connection. Toxiproxy's slicer does not outlast that: it
+	// goes on handing slices to who has ended, and stays.
+	{"from enricher to NATS", enricherToNATS, 48, 240, map[string]sign{
 		"latency":    enricherIs(slowerThan(.128, "rollcall_nats_publish_seconds")),
 		"bandwidth":  enricherIs(slowerThan(.064, "rollcall_nats_publish_seconds")),
 		"reset_peer": enricherIs(isDisconnected),
 		"timeout":    enricherIs(isDisconnected),
 		"slicer":     enricherIs(slowerThan(.064, "rollcall_nats_publish_seconds")),
 	}},
-	{"from enricher to Twilio", enricherToTwilio, 4, map[string]sign{
+	{"from enricher to Twilio", enricherToTwilio, 4, 24, map[string]sign{
 		"latency":    enricherIs(slowerThan(.1, "rollcall_enrich_call_duration_seconds")),
 		"bandwidth":  enricherIs(slowerThan(.1, "rollcall_enrich_call_duration_seconds")),
 		"reset_peer": enricherIs(hasFailedCalls),
@@ -173,7 +176,7 @@ func (w way) suffer(t *testing.T, x toxic) {
 	crowd.let(share)
 	must(t, "events come out", func() bool { return c.messages("ROLLCALL_ENRICHED") > 0 })
 	for range x.rounds {
-		c.way.begin(x, w.rate)
+		c.way.begin(x, w)
 		crowd.let(share)
 		must(t, "the way is found to be "+x.name, func() bool { return w.signs[x.kind](c) })
 		c.way.end()

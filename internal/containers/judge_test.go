@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +48,28 @@ func (j judge) messages(stream string) int {
 	return int(s.CachedInfo().State.Msgs)
 }
 
+// count returns how many messages there are of a stage, whatever else its stream holds; -1 when nobody can say just now.
+func (j judge) count(stage events.Stage) int {
+	ctx, cancel := context.WithTimeout(j.t.Context(), 2*time.Second)
+	defer cancel()
+	s, err := j.js.Stream(ctx, "ROLLCALL_"+strings.ToUpper(string(stage)))
+	if err != nil {
+		return -1
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(allOf(stage)))
+	if err != nil {
+		return -1
+	}
+	sum := 0
+	for _, n := range info.State.Subjects {
+		sum += int(n)
+	}
+	return sum
+}
+
+// allOf is every subject of a stage.
+func allOf(stage events.Stage) string { return "rollcall." + string(stage) + ".>" }
+
 // enrichedSince reports whether what came out last was received after some moment.
 func (j judge) enrichedSince(moment time.Time) bool {
 	ctx, cancel := context.WithTimeout(j.t.Context(), 2*time.Second)
@@ -55,7 +78,7 @@ func (j judge) enrichedSince(moment time.Time) bool {
 	if err != nil {
 		return false
 	}
-	m, err := s.GetMsg(ctx, s.CachedInfo().State.LastSeq)
+	m, err := s.GetLastMsgForSubject(ctx, allOf(events.StageEnriched))
 	if err != nil {
 		return false
 	}
@@ -85,7 +108,7 @@ func (j judge) queueFollows() bool {
 
 // isSettled reports whether as much has come out as is owed.
 func (j judge) isSettled(ledger *sandbox.Ledger) bool {
-	enriched, dead := j.messages("ROLLCALL_ENRICHED"), j.messages("ROLLCALL_DEAD")
+	enriched, dead := j.count(events.StageEnriched), j.count(events.StageDead)
 	return enriched >= 0 && dead >= 0 && enriched+dead >= ledger.Owed() && j.messages("ROLLCALL_QUEUE") == 0
 }
 
@@ -109,11 +132,11 @@ func (j judge) readStream(ledger *sandbox.Ledger, stage events.Stage, name strin
 	if err != nil {
 		return err
 	}
-	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
+	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{allOf(stage)}})
 	if err != nil {
 		return err
 	}
-	for left := int(stream.CachedInfo().State.Msgs); left > 0; {
+	for left := j.count(stage); left > 0; {
 		batch, err := consumer.Fetch(min(left, 1000), jetstream.FetchMaxWait(10*time.Second))
 		if err != nil {
 			return err

@@ -33,11 +33,11 @@ func TestProductionIsRefusedWithoutItsSecrets(t *testing.T) {
 	}
 }
 
-// With accounts.yml the credentials file stands instead of the token and the API key: both together are refused.
+// With accounts.yml the credentials file stands instead of the account, its token and the API key: both together are refused.
 func TestAccountsComeFromTheirFileAlone(t *testing.T) {
 	needsDocker(t)
 	t.Parallel()
-	given := append(productionRequires(), "TWILIO_API_KEY", "TWILIO_API_SECRET")
+	given := append(productionRequires(), "TWILIO_ACCOUNT_SID", "TWILIO_API_KEY", "TWILIO_API_SECRET")
 	if _, err := productionConfig(t, given, "production.yml", "accounts.yml"); err == nil || !strings.Contains(err.Error(), "accounts.json") {
 		t.Errorf("without ROLLCALL_CREDENTIALS_DIR: got error %v, want one that says what it is", err)
 	}
@@ -49,9 +49,9 @@ func TestAccountsComeFromTheirFileAlone(t *testing.T) {
 		if !strings.Contains(service, "ROLLCALL_CREDENTIALS_FILE: /etc/rollcall/accounts.json") {
 			t.Errorf("%s is not told of the file:\n%s", name, service)
 		}
-		for _, secret := range []string{"TWILIO_AUTH_TOKEN", "TWILIO_API_KEY", "TWILIO_API_SECRET"} {
-			if strings.Contains(service, secret+": given") {
-				t.Errorf("%s is still told %s", name, secret)
+		for _, setting := range []string{"TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_API_KEY", "TWILIO_API_SECRET"} {
+			if strings.Contains(service, setting+": given") {
+				t.Errorf("%s is still told %s", name, setting)
 			}
 		}
 	}

@@ -14,14 +14,14 @@ type Outcome struct {
 	Lost       int `json:"lost"`
 	Twice      int `json:"twice"`
 	OutOfOrder int `json:"out_of_order"`
-	Other      int `json:"other_faults"` // refused but stored, wrongly dead, with an old roster, or strange
+	Other      int `json:"other_faults"` // refused but stored, wrongly dead, missed, with an old roster, or strange
 }
 
 // OutcomeOf returns the figures of v.
 func OutcomeOf(v sandbox.Verdict) Outcome {
 	return Outcome{
 		Owed: v.Owed, Enriched: v.Enriched, Dead: v.Dead, Lost: v.Lost, Twice: v.Twice, OutOfOrder: v.OutOfOrder,
-		Other: v.Refused + v.WronglyDead + v.Stale + v.Strange,
+		Other: v.Refused + v.WronglyDead + v.Missed + v.Stale + v.Strange,
 	}
 }
 

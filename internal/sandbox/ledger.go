@@ -39,6 +39,7 @@ type entry struct {
 	enriched  int             // times in ENRICHED
 	dead      int             // times in DEAD
 	wrongly   []events.Reason // of its dead letters, those that are not in mayBeDead
+	missed    int             // letters of the audit
 	stale     bool            // its roster is older than itself
 	replays   []*entry        // not sent, so without began, answered and replays of their own
 }
@@ -130,7 +131,11 @@ func (l *Ledger) Stored(stage events.Stage, data []byte) {
 		e.stale = e.stale || m.stale
 		l.keys[m.key] = append(l.keys[m.key], e)
 	default:
-		if e.dead++; !slices.Contains(e.mayBeDead, m.reason) {
+		e.dead++
+		switch {
+		case m.reason == events.ReasonMissed:
+			e.missed++
+		case !slices.Contains(e.mayBeDead, m.reason):
 			e.wrongly = append(e.wrongly, m.reason)
 		}
 	}

@@ -69,6 +69,9 @@ func (r told) deadEvent(e events.Event, why events.Reason) {
 	r.store(events.StageDead, b, err)
 }
 
+// missed stores the letter of an audit.
+func (r told) missed(id string) { r.deadEvent(r.event(id), events.ReasonMissed) }
+
 // letter stores a letter that no event could be read for.
 func (r told) letter(id string, why events.Reason) {
 	b, err := events.EncodeDead(events.DeadLetter{ID: id, Reason: why, FailedAt: r.event(id).ReceivedAt, Feed: events.FeedConversations, Body: []byte("?")})
@@ -177,6 +180,8 @@ func TestLedgerJudges(t *testing.T) {
 		"dead before it was in RAW":        {func(r told) { r.mortal("a", 200, invalid); r.deadEvent(r.event("a"), invalid) }, Verdict{}},
 		"dead as it might be, enriched":    {func(r told) { r.mortal("a", 200, unknown); r.raw("a"); r.enriched("a") }, Verdict{}},
 		"not answered, and wrongly dead":   {func(r told) { r.sent("a", 0); r.dead("a") }, Verdict{WronglyDead: 1}},
+		"missed, and found":                {func(r told) { r.sent("a", 200); r.raw("a"); r.missed("a") }, Verdict{Missed: 1}},
+		"missed, and enriched":             {func(r told) { r.sent("a", 200); r.raw("a"); r.missed("a"); r.enriched("a") }, Verdict{Missed: 1, Twice: 1}},
 		"dead with no event in the letter": {func(r told) { r.sent("a", 200); r.letter("a", events.ReasonUnparseable) }, Verdict{WronglyDead: 1}},
 		"replayed twice, one after the other": {func(r told) {
 			r.sent("a", 200)
@@ -206,8 +211,8 @@ func TestLedgerJudges(t *testing.T) {
 			r := told{t, NewLedger()}
 			c.run(r)
 			got := r.Judge()
-			if got.faults() != c.want.faults() {
-				t.Errorf("got %s\nwant %s", got.faults(), c.want.faults())
+			if got.faults() != c.want.faults() || got.Missed != c.want.Missed {
+				t.Errorf("got %s, %d missed\nwant %s, %d missed", got.faults(), got.Missed, c.want.faults(), c.want.Missed)
 			}
 			if wrong := c.want.faults() != (Verdict{}).faults(); (got.Err() != nil) != wrong {
 				t.Errorf("Err: got %v, want one: %v", got.Err(), wrong)

@@ -22,9 +22,11 @@ type Verdict struct {
 	Twice       int // more than once in ENRICHED and DEAD together, itself or replayed
 	OutOfOrder  int // in ENRICHED: see outOfOrder
 	Refused     int // in RAW, ENRICHED or DEAD although every answer was a refusal, such as 403
-	WronglyDead int // in DEAD for a reason that is not among Webhook.MayBeDead
+	WronglyDead int // in DEAD for a reason that is not among Webhook.MayBeDead, other than missed
 	Stale       int // with a roster that was fetched before the event was received
 	Strange     int // messages that cannot be decoded, or whose event was never sent
+
+	Missed int // in DEAD because the audit found that they came to no enricher. Each has its one outcome, and yet something let go of it
 
 	Problems []string // the first few of each kind, for people
 }
@@ -70,6 +72,7 @@ func (v *Verdict) judge(e *entry) {
 		v.count(&v.Twice, "event %s came out %d times enriched and %d times dead (place in RAW: %d)", e.id, enriched, dead, e.raw)
 	}
 	for _, came := range append([]*entry{e}, e.replays...) {
+		v.Missed += came.missed
 		for _, reason := range came.wrongly {
 			v.count(&v.WronglyDead, "event %s is dead (%s), and had to be enriched or be dead for another reason (place in RAW: %d)", came.id, reason, came.raw)
 		}
@@ -144,6 +147,7 @@ func (v Verdict) Table(calls int) string {
 	row("out of order", v.OutOfOrder)
 	row("refused but stored", v.Refused)
 	row("wrongly dead", v.WronglyDead)
+	row("missed, and found", v.Missed)
 	row("roster too old", v.Stale)
 	row("strange", v.Strange)
 	row("API calls", calls)
