@@ -92,14 +92,14 @@ func (c *demoCmd) demonstrate(ctx context.Context, p *printer, dir string, log *
 	t := &teller{
 		sender: sandbox.Sender{Target: pipe.webhooks, Public: pipe.public, Key: token},
 		change: func(_ context.Context, change func(*sandbox.State)) error { world.Change(change); return nil },
-		seen:   w.seen, timeout: c.StepTimeout, printer: p, ledger: newLedger(),
+		seen:   w.seen, timeout: c.StepTimeout, printer: p, checklist: newChecklist(),
 	}
 	c.welcome(p, pipe)
 	if err := tellStory(ctx, t, cast); err != nil {
 		return err
 	}
 	if c.Once {
-		return t.ledger.err()
+		return t.checklist.err()
 	}
 	world.Replace(cast.State(token)) // so that webhooks that are sent by hand find the whole cast
 	c.invite(p, pipe, t.sender, cast)
@@ -116,11 +116,11 @@ func tellStory(ctx context.Context, t *teller, cast sandbox.Cast) error {
 		return err
 	}
 	if t.seen == nil {
-		t.ledger.printAnswers(t.printer)
+		t.checklist.printAnswers(t.printer)
 		return nil
 	}
-	t.ledger.close()
-	t.ledger.print(t.printer)
+	t.checklist.close()
+	t.checklist.print(t.printer)
 	return nil
 }
 

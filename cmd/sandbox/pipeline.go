@@ -27,6 +27,9 @@ import (
 // stopTimeout bounds how long each part takes to stop: Ctrl-C should end the sandbox at once.
 const stopTimeout = 2 * time.Second
 
+// auditAfter is the enricher's default.
+const auditAfter = 2 * time.Minute
+
 // pipelineConfig is what a pipeline is made of.
 type pipelineConfig struct {
 	dir        string // of JetStream
@@ -173,6 +176,10 @@ func (p *pipeline) startEnricher(ctx context.Context, cfg pipelineConfig, server
 	p.run(ctx, "enricher", enricher.Run)
 	p.run(ctx, "enricher's work", func(ctx context.Context) error {
 		return conn.Work(ctx, func(t *broker.Task) { enricher.Handle(t) })
+	})
+	p.run(ctx, "audit", func(ctx context.Context) error {
+		conn.Audit(ctx, auditAfter)
+		return nil
 	})
 	return nil
 }

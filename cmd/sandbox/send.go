@@ -70,7 +70,7 @@ func (c *sendCmd) run(ctx context.Context, p *printer) error {
 	cast := c.Account.cast()
 	world := &remoteWorld{base: c.Twilio, world: sandbox.NewWorld(cast.State(c.Account.token()))}
 	t := &teller{
-		sender: c.sender(), change: c.settled(world.change), timeout: c.StepTimeout, printer: p, ledger: newLedger(),
+		sender: c.sender(), change: c.settled(world.change), timeout: c.StepTimeout, printer: p, checklist: newChecklist(),
 	}
 	if err := world.put(ctx); err != nil {
 		return err
@@ -85,7 +85,7 @@ func (c *sendCmd) run(ctx context.Context, p *printer) error {
 	if err := tellStory(ctx, t, cast); err != nil {
 		return err
 	}
-	return t.ledger.err()
+	return t.checklist.err()
 }
 
 // watch lets t see what is stored.
@@ -126,7 +126,7 @@ func (c *sendCmd) settled(change worldChange) worldChange {
 
 // sendSamples sends Count webhooks of every kind that was asked for.
 func (c *sendCmd) sendSamples(ctx context.Context, p *printer) error {
-	t := &teller{sender: c.sender(), printer: p, ledger: newLedger()}
+	t := &teller{sender: c.sender(), printer: p, checklist: newChecklist()}
 	samples := c.samples()
 	if len(samples) == 0 {
 		return fmt.Errorf("no webhook is called %q", c.Kind)
@@ -142,8 +142,8 @@ func (c *sendCmd) sendSamples(ctx context.Context, p *printer) error {
 			}
 		}
 	}
-	t.ledger.printAnswers(p)
-	return t.ledger.err()
+	t.checklist.printAnswers(p)
+	return t.checklist.err()
 }
 
 // samples returns a function that makes a webhook for every kind and feed that Kind names.

@@ -10,17 +10,17 @@ import (
 
 // teller tells a story to an ingest, and judges what comes of it.
 type teller struct {
-	sender  sandbox.Sender
-	change  worldChange     // changes the fake Twilio's world
-	seen    <-chan sighting // what comes out; nil to judge answers only
-	timeout time.Duration   // for everything that must come of one step
-	printer *printer
-	ledger  *ledger
-	order   order
+	sender    sandbox.Sender
+	change    worldChange     // changes the fake Twilio's world
+	seen      <-chan sighting // what comes out; nil to judge answers only
+	timeout   time.Duration   // for everything that must come of one step
+	printer   *printer
+	checklist *checklist
+	order     order
 }
 
 // tell sends every step and awaits what comes of it before the next one, which may change who is
-// there. When something is missing or wrong it records that in the ledger and goes on.
+// there. When something is missing or wrong it notes that on the checklist and goes on.
 func (t *teller) tell(ctx context.Context, steps []sandbox.Step) error {
 	for i, step := range steps {
 		t.printer.step(i+1, step.Title)
@@ -49,7 +49,7 @@ func (t *teller) send(ctx context.Context, step sandbox.Step) error {
 	if err != nil {
 		return err
 	}
-	t.printer.sent(at, step.Webhook, answer, t.ledger.sent(step, answer.Status))
+	t.printer.sent(at, step.Webhook, answer, t.checklist.sent(step, answer.Status))
 	return nil
 }
 
@@ -65,7 +65,7 @@ func (t *teller) await(ctx context.Context, wants []sandbox.Want) error {
 		case s := <-t.seen:
 			for _, s := range t.order.take(s) {
 				t.printer.seen(s)
-				t.ledger.saw(s)
+				t.checklist.saw(s)
 			}
 		case <-timer.C:
 			t.printer.row(time.Now(), "missing", red, "nothing more came within "+t.timeout.String())
@@ -79,7 +79,7 @@ func (t *teller) await(ctx context.Context, wants []sandbox.Want) error {
 
 func (t *teller) done(wants []sandbox.Want) bool {
 	for _, w := range wants {
-		if !t.ledger.done(w) {
+		if !t.checklist.done(w) {
 			return false
 		}
 	}

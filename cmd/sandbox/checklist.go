@@ -16,8 +16,9 @@ type tally struct {
 	wrong                       int // other problems
 }
 
-// ledger compares what came out with what the story wants, event by event; sandbox.Ledger, which knows no wants, is for load.
-type ledger struct {
+// checklist has the events that a story wants, each with all that each must hold, and ticks off what comes out. A
+// sandbox.Ledger knows no wants: it judges whatever was sent, by what the streams hold of it.
+type checklist struct {
 	feeds    map[events.Feed]*tally
 	wants    map[string]*expectation
 	problems []string
@@ -31,23 +32,23 @@ type expectation struct {
 	out  int // enriched events and dead letters
 }
 
-func newLedger() *ledger {
-	return &ledger{feeds: map[events.Feed]*tally{}, wants: map[string]*expectation{}}
+func newChecklist() *checklist {
+	return &checklist{feeds: map[events.Feed]*tally{}, wants: map[string]*expectation{}}
 }
 
-func (l *ledger) feed(f events.Feed) *tally {
-	if l.feeds[f] == nil {
-		l.feeds[f] = &tally{}
+func (c *checklist) feed(f events.Feed) *tally {
+	if c.feeds[f] == nil {
+		c.feeds[f] = &tally{}
 	}
-	return l.feeds[f]
+	return c.feeds[f]
 }
 
 // sent records the answer to a step, and what must come out. It reports whether the answer is right.
-func (l *ledger) sent(step sandbox.Step, status int) bool {
-	t := l.feed(step.Webhook.Feed)
+func (c *checklist) sent(step sandbox.Step, status int) bool {
+	t := c.feed(step.Webhook.Feed)
 	t.sent++
 	for _, w := range step.Wants {
-		l.wants[w.ID] = &expectation{Want: w, feed: step.Webhook.Feed}
+		c.wants[w.ID] = &expectation{Want: w, feed: step.Webhook.Feed}
 	}
 	if status == step.Status {
 		t.right++
@@ -57,23 +58,23 @@ func (l *ledger) sent(step sandbox.Step, status int) bool {
 	if status == http.StatusForbidden {
 		problem += ": the ingest has another TWILIO_AUTH_TOKEN or ROLLCALL_PUBLIC_URL"
 	}
-	l.wrong(t, problem)
+	c.wrong(t, problem)
 	return false
 }
 
-func (l *ledger) wrong(t *tally, problem string) {
+func (c *checklist) wrong(t *tally, problem string) {
 	t.wrong++
-	l.problems = append(l.problems, problem)
+	c.problems = append(c.problems, problem)
 }
 
 // saw records what came out, and what is wrong with it.
-func (l *ledger) saw(s sighting) {
-	want, ok := l.wants[s.id]
+func (c *checklist) saw(s sighting) {
+	want, ok := c.wants[s.id]
 	if !ok {
-		l.wrong(l.feed(feedOf(s)), fmt.Sprintf("%s event that nothing was to come of: %s", s.stage, s.subject))
+		c.wrong(c.feed(feedOf(s)), fmt.Sprintf("%s event that nothing was to come of: %s", s.stage, s.subject))
 		return
 	}
-	t := l.feed(want.feed)
+	t := c.feed(want.feed)
 	var wrong []string
 	times := &want.out
 	switch {
@@ -91,7 +92,7 @@ func (l *ledger) saw(s sighting) {
 		wrong = append(wrong, "came more than once")
 	}
 	for _, w := range wrong {
-		l.wrong(t, fmt.Sprintf("%s: %s", s.subject, w))
+		c.wrong(t, fmt.Sprintf("%s: %s", s.subject, w))
 	}
 }
 
@@ -103,27 +104,27 @@ func feedOf(s sighting) events.Feed {
 }
 
 // done reports whether everything that w wants has come out.
-func (l *ledger) done(w sandbox.Want) bool {
-	e := l.wants[w.ID]
+func (c *checklist) done(w sandbox.Want) bool {
+	e := c.wants[w.ID]
 	return e.out > 0 && (e.raw > 0 || e.Reason != "")
 }
 
 // close records everything that is missing.
-func (l *ledger) close() {
-	for _, id := range sortedKeys(l.wants) {
-		e := l.wants[id]
+func (c *checklist) close() {
+	for _, id := range sortedKeys(c.wants) {
+		e := c.wants[id]
 		if e.out == 0 {
-			l.feed(e.feed).absent++
-			l.problems = append(l.problems, fmt.Sprintf("%s event %s did not come out", e.feed, id))
+			c.feed(e.feed).absent++
+			c.problems = append(c.problems, fmt.Sprintf("%s event %s did not come out", e.feed, id))
 		} else if e.raw == 0 && e.Reason == "" {
-			l.wrong(l.feed(e.feed), fmt.Sprintf("%s event %s is not in the record of raw events", e.feed, id))
+			c.wrong(c.feed(e.feed), fmt.Sprintf("%s event %s is not in the record of raw events", e.feed, id))
 		}
 	}
 }
 
 // total sums the feeds.
-func (l *ledger) total() (sum tally) {
-	for _, t := range l.feeds {
+func (c *checklist) total() (sum tally) {
+	for _, t := range c.feeds {
 		sum.sent, sum.right = sum.sent+t.sent, sum.right+t.right
 		sum.raw, sum.enriched, sum.dead = sum.raw+t.raw, sum.enriched+t.enriched, sum.dead+t.dead
 		sum.absent, sum.wrong = sum.absent+t.absent, sum.wrong+t.wrong
@@ -132,38 +133,38 @@ func (l *ledger) total() (sum tally) {
 }
 
 // err returns nil if everything came out right.
-func (l *ledger) err() error {
-	if t := l.total(); t.absent > 0 || t.wrong > 0 {
+func (c *checklist) err() error {
+	if t := c.total(); t.absent > 0 || t.wrong > 0 {
 		return fmt.Errorf("not everything came out right: %d missing, %d wrong", t.absent, t.wrong)
 	}
 	return nil
 }
 
 // print writes the summary.
-func (l *ledger) print(p *printer) {
+func (c *checklist) print(p *printer) {
 	p.line("\n%s", p.style(bold, "Summary"))
 	const format = "%-14s %8v %9v %6v %9v %5v %8v %6v"
 	p.line(margin+format, "feed", "webhooks", "answered*", "raw", "enriched", "dead", "missing", "wrong")
 	row := func(name string, t tally) {
 		p.line(margin+format, name, t.sent, t.right, t.raw, t.enriched, t.dead, t.absent, t.wrong)
 	}
-	for _, f := range sortedKeys(l.feeds) {
-		row(string(f), *l.feeds[f])
+	for _, f := range sortedKeys(c.feeds) {
+		row(string(f), *c.feeds[f])
 	}
-	row("all", l.total())
+	row("all", c.total())
 	p.line("%s", p.style(faint, margin+"* as they should be: 403 for the forged one, else 200. An event that is dead on arrival was never raw."))
-	l.printProblems(p)
+	c.printProblems(p)
 }
 
 // printAnswers writes the summary when only answers are judged.
-func (l *ledger) printAnswers(p *printer) {
-	t := l.total()
+func (c *checklist) printAnswers(p *printer) {
+	t := c.total()
 	p.line("\n%s", p.style(bold, fmt.Sprintf("%d webhooks sent, %d of them answered as they should be.", t.sent, t.right)))
-	l.printProblems(p)
+	c.printProblems(p)
 }
 
-func (l *ledger) printProblems(p *printer) {
-	for _, problem := range l.problems {
+func (c *checklist) printProblems(p *printer) {
+	for _, problem := range c.problems {
 		p.line("%s%s", margin, p.style(red, problem))
 	}
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/rollcall-events/rollcall/participants"
 )
 
-// told is a ledger that was told of one message of Dana's, with what comes out for it when all is well.
-func told() (l *ledger, raw, enriched sighting) {
+// told is a checklist that was told of one message of Dana's, with what comes out for it when all is well.
+func told() (c *checklist, raw, enriched sighting) {
 	dana := sandbox.NewCast(sandbox.SID("AC", "test")).Dana.Expected()
-	l = newLedger()
-	l.sent(sandbox.Step{
+	c = newChecklist()
+	c.sent(sandbox.Step{
 		Webhook: sandbox.Webhook{Feed: events.FeedConversations, Name: "onMessageAdded"}, Status: 200,
 		Wants: []sandbox.Want{{ID: "a", Name: "onMessageAdded", Roster: events.RosterResolved, People: []participants.Participant{dana}}},
 	}, 200)
@@ -24,50 +24,50 @@ func told() (l *ledger, raw, enriched sighting) {
 	roster := events.Roster{Status: events.RosterResolved, Participants: []participants.Participant{dana}}
 	raw = sighting{id: "a", stage: events.StageRaw, event: e}
 	enriched = sighting{id: "a", stage: events.StageEnriched, event: e, roster: &roster}
-	return l, raw, enriched
+	return c, raw, enriched
 }
 
-func TestLedger(t *testing.T) {
+func TestChecklist(t *testing.T) {
 	for _, tt := range []struct {
 		name, says string
-		see        func(l *ledger, raw, enriched sighting)
+		see        func(c *checklist, raw, enriched sighting)
 	}{
-		{"all is well", "", func(l *ledger, raw, enriched sighting) { l.saw(raw); l.saw(enriched) }},
-		{"nothing came", "1 missing, 0 wrong", func(*ledger, sighting, sighting) {}},
-		{"never raw", "0 missing, 1 wrong", func(l *ledger, _, enriched sighting) { l.saw(enriched) }},
-		{"raw twice", "0 missing, 1 wrong", func(l *ledger, raw, enriched sighting) { l.saw(raw); l.saw(raw); l.saw(enriched) }},
-		{"enriched twice", "0 missing, 1 wrong", func(l *ledger, raw, enriched sighting) { l.saw(raw); l.saw(enriched); l.saw(enriched) }},
-		{"enriched and dead", "0 missing, 2 wrong", func(l *ledger, raw, enriched sighting) {
-			l.saw(raw)
-			l.saw(enriched)
-			l.saw(sighting{id: "a", stage: events.StageDead, dead: &events.DeadLetter{ID: "a", Reason: events.ReasonInvalid}})
+		{"all is well", "", func(c *checklist, raw, enriched sighting) { c.saw(raw); c.saw(enriched) }},
+		{"nothing came", "1 missing, 0 wrong", func(*checklist, sighting, sighting) {}},
+		{"never raw", "0 missing, 1 wrong", func(c *checklist, _, enriched sighting) { c.saw(enriched) }},
+		{"raw twice", "0 missing, 1 wrong", func(c *checklist, raw, enriched sighting) { c.saw(raw); c.saw(raw); c.saw(enriched) }},
+		{"enriched twice", "0 missing, 1 wrong", func(c *checklist, raw, enriched sighting) { c.saw(raw); c.saw(enriched); c.saw(enriched) }},
+		{"enriched and dead", "0 missing, 2 wrong", func(c *checklist, raw, enriched sighting) {
+			c.saw(raw)
+			c.saw(enriched)
+			c.saw(sighting{id: "a", stage: events.StageDead, dead: &events.DeadLetter{ID: "a", Reason: events.ReasonInvalid}})
 		}},
-		{"without Dana", "0 missing, 1 wrong", func(l *ledger, raw, enriched sighting) {
+		{"without Dana", "0 missing, 1 wrong", func(c *checklist, raw, enriched sighting) {
 			enriched.roster = &events.Roster{Status: events.RosterResolved}
-			l.saw(raw)
-			l.saw(enriched)
+			c.saw(raw)
+			c.saw(enriched)
 		}},
-		{"one that was never sent", "0 missing, 1 wrong", func(l *ledger, raw, enriched sighting) {
-			l.saw(raw)
-			l.saw(enriched)
+		{"one that was never sent", "0 missing, 1 wrong", func(c *checklist, raw, enriched sighting) {
+			c.saw(raw)
+			c.saw(enriched)
 			raw.id = "b"
-			l.saw(raw)
+			c.saw(raw)
 		}},
-		{"wrong answer", "0 missing, 1 wrong", func(l *ledger, raw, enriched sighting) {
-			l.saw(raw)
-			l.saw(enriched)
-			l.sent(sandbox.Step{Webhook: sandbox.Webhook{Feed: events.FeedFlex}, Status: 403}, 200)
+		{"wrong answer", "0 missing, 1 wrong", func(c *checklist, raw, enriched sighting) {
+			c.saw(raw)
+			c.saw(enriched)
+			c.sent(sandbox.Step{Webhook: sandbox.Webhook{Feed: events.FeedFlex}, Status: 403}, 200)
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			l, raw, enriched := told()
-			tt.see(l, raw, enriched)
-			l.close()
-			switch err := l.err(); {
+			c, raw, enriched := told()
+			tt.see(c, raw, enriched)
+			c.close()
+			switch err := c.err(); {
 			case tt.says == "" && err != nil:
-				t.Errorf("got %v (%q), want nothing wrong", err, l.problems)
+				t.Errorf("got %v (%q), want nothing wrong", err, c.problems)
 			case tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)):
-				t.Errorf("got %v (%q), want %s", err, l.problems, tt.says)
+				t.Errorf("got %v (%q), want %s", err, c.problems, tt.says)
 			}
 		})
 	}
