@@ -112,8 +112,20 @@ func onServers(t *testing.T, topology Topology, test func(*testing.T, *Embedded,
 		c := dial(t, s, "test")
 		topology.Replicas = 3
 		eventually(t, "the streams are declared", func() bool { return c.Provision(t.Context(), topology) == nil })
+		eventually(t, "the streams can be read", func() bool { return readable(t, c) })
 		test(t, s, c)
 	})
+}
+
+// readable reports whether each stream can be read, of whose replicas a server hears a while after they were declared.
+func readable(t *testing.T, c *Conn) bool {
+	t.Helper()
+	for _, stream := range []string{rawStream, queueStream, enrichedStream, deadStream} {
+		if _, err := c.getLast(t.Context(), stream, ">"); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return false
+		}
+	}
+	return true
 }
 
 // outcomes returns how often key's events came out in ENRICHED and in DEAD.
