@@ -70,20 +70,21 @@ type audit struct {
 	after time.Duration
 	now   func() time.Time
 
-	made      time.Time     // when ENRICHED was
-	since     time.Time     // outcomes of what RAW stored before may have been removed, with an earlier ENRICHED or out of this one, unread
-	ids       time.Duration // for how long ENRICHED knows an id
-	queue     time.Time     // when QUEUE was made
-	backlog   uint64        // how many events it holds
-	delivered uint64        // how far in RAW it has come, at least
+	made    time.Time     // when ENRICHED was
+	since   time.Time     // outcomes of what RAW stored before may have been removed, with an earlier ENRICHED or out of this one, unread
+	ids     time.Duration // for how long ENRICHED knows an id
+	queue   time.Time     // when QUEUE was made
+	backlog uint64        // how many events it holds
+	taken   uint64        // how far in RAW it has come, at least
 
 	epoch     string                             // of RAW
 	read      uint64                             // the last message of ENRICHED that was read
-	highest   uint64                             // the highest sequence of RAW that has an outcome or was delivered
+	highest   uint64                             // the highest sequence of RAW that has an outcome or that QUEUE has taken
 	open      *roaring64.Bitmap                  // the sequences up to it that have none
 	marks     []mark                             // how far things were when, the oldest first
 	next      uint64                             // where looking into open sequences goes on
 	unsettled map[uint64]*jetstream.RawStreamMsg // the burials of audits, by sequence of RAW, of which nothing says that their letters are in DEAD
+	waiting   waiting                            // what QUEUE holds, while much is open
 
 	went      time.Time // when the last round went on to read
 	written   uint64    // the floor that was written last
@@ -109,7 +110,7 @@ func (a *audit) round(ctx context.Context) error {
 		return nil
 	}
 	a.went = a.now()
-	a.reach(a.delivered)
+	a.reach(a.taken)
 	if err := a.catchUp(ctx, end); err != nil {
 		return err
 	}
@@ -149,8 +150,9 @@ func (a *audit) orient(ctx context.Context) (end uint64, err error) {
 	a.ids = enriched.Config.Duplicates
 	a.open.RemoveRange(0, first)
 	a.highest = max(a.highest, first-1)
-	a.queue, a.backlog, a.delivered = queue.Created, queue.State.Msgs, a.conn.furthest(a.epoch, queue)
-	return enriched.State.LastSeq, nil
+	a.queue, a.backlog = queue.Created, queue.State.Msgs
+	a.taken, err = a.conn.takenByQueue(ctx, a.epoch, queue)
+	return enriched.State.LastSeq, err
 }
 
 // oldest is when the first message was stored that a stream still holds, or now.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -18,22 +19,23 @@ import (
 const (
 	auditLooks   = 50
 	auditTimeout = time.Minute
-	queueWalk    = 200
 )
 
 // lookInto looks into what has been open for long enough, some of it: the next round goes on where this one ends.
 func (a *audit) lookInto(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
 	defer cancel()
-	var doubtful []uint64
-	ripe := a.ripe()
-	for all := a.open.Iterator(); all.HasNext() && len(doubtful) < auditLooks; {
-		all.AdvanceIfNeeded(a.next)
-		if !all.HasNext() || all.PeekNext() > ripe {
-			break
+	ripe := a.open.Clone()
+	ripe.RemoveRange(a.ripe()+1, math.MaxUint64)
+	if ripe.GetCardinality() > auditLooks {
+		if err := a.walkQueue(ctx); err != nil {
+			return err
 		}
-		doubtful = append(doubtful, all.Next())
+		ripe.AndNot(a.waiting.all)
 	}
+	ripe.RemoveRange(0, a.next)
+	doubtful := ripe.ToArray()
+	doubtful = doubtful[:min(len(doubtful), auditLooks)]
 	for _, seq := range doubtful {
 		a.next = seq + 1 // whatever comes of this one: it must not stand before the others
 		if err := a.look(ctx, origin{a.epoch, seq}); err != nil {
@@ -52,7 +54,7 @@ func (a *audit) lookInto(ctx context.Context) error {
 // there are two cases.
 //   - The key's checkpoint covers o: somebody has finished a later event on the key. Nobody will finish this one any more, since the fence refuses whoever is
 //     at it, and whoever is given it finds it done. So if it has no outcome up to that checkpoint it never will have.
-//   - It does not. The event may still be on its way, unless QUEUE, as it was all the time since this round began, has delivered it or what is behind it in RAW. Then
+//   - It does not. The event may still be on its way, unless QUEUE, as it was all the time since this round began, has taken what is behind it in RAW, or it. Then
 //     it is buried as any other is, under the fence: should it turn up all the same, it has one outcome or the other.
 func (a *audit) look(ctx context.Context, o origin) error {
 	m, err := a.conn.getFromLeader(ctx, rawStream, o.seq, rawSubjects)
@@ -111,34 +113,6 @@ func (a *audit) ended(o origin, err error) error {
 	a.conn.metrics.missed.WithLabelValues().Inc()
 	a.conn.log.Error("an event of RAW came to no enricher: it is a dead letter now, to be replayed", "stream", rawStream, "sequence", o.seq)
 	return nil
-}
-
-// mayBeQueued reports whether the event at o is in QUEUE, or has one before it there on its key, so that its turn has not come.
-func (c *Conn) mayBeQueued(ctx context.Context, key string, o origin) (bool, error) {
-	seq := uint64(1)
-	for range queueWalk {
-		m, err := c.getFromLeader(ctx, queueStream, seq, queuedOn(key))
-		if err != nil || m == nil {
-			return false, err
-		}
-		if there := sourceOrigin(m.Header); o.reaches(there) {
-			return true, nil
-		}
-		seq = m.Sequence + 1
-	}
-	return true, nil // later ones have piled up: when there are fewer, it is found out
-}
-
-// passed reports whether QUEUE has delivered the event at o, or what is behind it in RAW, and is still the one that did when this round began.
-func (a *audit) passed(ctx context.Context, o origin) (bool, error) {
-	if a.delivered < o.seq {
-		return false, nil
-	}
-	queue, err := a.conn.askLeader(ctx, queueStream)
-	if err != nil {
-		return false, fmt.Errorf("look up stream %s: %w", queueStream, err)
-	}
-	return queue.Created.Equal(a.queue), nil
 }
 
 // clocksDiffer is more than the clocks of NATS's servers do.

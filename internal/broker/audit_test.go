@@ -569,7 +569,7 @@ func TestTheAuditFindsWhatABusyKeyHides(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.reach(a.delivered)
+	a.reach(a.taken)
 	if err := a.catchUp(t.Context(), end); err != nil {
 		t.Fatal(err)
 	}
@@ -759,4 +759,23 @@ func TestTheAuditIsPutOffWhileManyEventsWait(t *testing.T) {
 	now = now.Add(auditPutOff)
 	round(t, a)
 	wantMissed(t, c, lost.ID)
+}
+
+// What waits for long, while Twilio is away say, is looked into over and over.
+func TestTheAuditFindsWhatIsLostAmongManyThatWait(t *testing.T) {
+	_, c := provisioned(t, small)
+	all := make([]events.Event, auditMessages+2*auditLooks)
+	for n := range all {
+		all[n] = event(key(n), 1)
+	}
+	publish(t, c, all...)
+	lost := all[len(all)-2]
+	lose(t, c, lost)
+	// Nobody has been given any of them: that QUEUE holds later ones tells that it is not on its way.
+	a := newAudit(c, 0)
+	round(t, a)
+	wantMissed(t, c, lost.ID)
+	if got, want := a.open.GetCardinality(), uint64(len(all)-1); got != want {
+		t.Errorf("got %d events open, want the %d that wait", got, want)
+	}
 }
