@@ -31,14 +31,19 @@ const (
 
 var token = validation.NewSecret("the token that signs and calls")
 
-// streams are those that the ledger reads, in the order in which it wants them: of each the subjects of its stage.
-var streams = []struct {
-	stage events.Stage
-	name  string
-}{{events.StageRaw, "ROLLCALL_RAW"}, {events.StageEnriched, "ROLLCALL_ENRICHED"}, {events.StageDead, "ROLLCALL_DEAD"}}
+// stages are those that the ledger reads, in the order in which it wants them.
+var stages = []events.Stage{events.StageRaw, events.StageEnriched, events.StageDead}
 
-// allOf is every subject of a stage.
-func allOf(stage events.Stage) string { return "rollcall." + string(stage) + ".>" }
+// stageBuried is that of the burials, which are in ENRICHED.
+const stageBuried events.Stage = "buried"
+
+// streamOf returns the name of the stream that holds a stage.
+func streamOf(stage events.Stage) string {
+	if stage == stageBuried {
+		stage = events.StageEnriched
+	}
+	return "ROLLCALL_" + strings.ToUpper(string(stage))
+}
 
 // rig is all that the processes share: the servers, the fake Twilio, the accounts and the ledger.
 type rig struct {
@@ -53,6 +58,7 @@ type rig struct {
 	book      *credentials.Book
 	ledger    *sandbox.Ledger
 	js        jetstream.JetStream // of the test's own, past all links
+	base      map[string]uint64   // the last message of each stream before what is judged; none for all of it
 }
 
 func newRig(tb testing.TB, servers int, topology broker.Topology) *rig {
@@ -124,83 +130,100 @@ func (r *rig) messages(stream string) int {
 	return int(s.CachedInfo().State.Msgs)
 }
 
-// count returns how many messages there are of a stage, whatever else its stream holds; -1 when nobody can say just now.
+// count returns how many events of a stage there are since base; -1 when nobody can say just now. How many messages its stream holds would
+// not tell: they age, and there are others.
 func (r *rig) count(stage events.Stage) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	s, err := r.js.Stream(ctx, "ROLLCALL_"+strings.ToUpper(string(stage)))
+	c, err := r.reader(ctx, stage)
 	if err != nil {
 		return -1
 	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(allOf(stage)))
-	if err != nil {
-		return -1
-	}
-	sum := 0
-	for _, n := range info.State.Subjects {
-		sum += int(n)
-	}
-	return sum
+	_ = r.js.DeleteConsumer(ctx, streamOf(stage), c.CachedInfo().Name)
+	return int(c.CachedInfo().NumPending)
 }
 
-// settled reports whether as much has come out as is owed. Whether it is the right thing is for the ledger to say.
-func (r *rig) settled() bool {
-	enriched, dead := r.count(events.StageEnriched), r.count(events.StageDead)
-	return enriched >= 0 && dead >= 0 && enriched+dead >= r.ledger.Owed() && r.messages("ROLLCALL_QUEUE") == 0
-}
+// settle waits until as much has come out as is owed, for as long as something still comes out. Whether it is the right thing is for the
+// ledger to say.
+func (r *rig) settle(patience time.Duration) { r.settleBy(r.ledger, patience) }
 
-// settle waits for that, for as long as something still comes out.
-func (r *rig) settle(patience time.Duration) {
-	best, since, told := 0, time.Now(), time.Now()
+func (r *rig) settleBy(ledger *sandbox.Ledger, patience time.Duration) {
+	best, since, told := -1, time.Now(), time.Now()
 	_ = eventually(10*time.Minute, func() bool {
 		if time.Since(told) > 10*time.Second {
 			told = time.Now()
 			r.t.Logf("waiting: %s", r.state())
 		}
-		if n := r.count(events.StageEnriched) + r.count(events.StageDead); n > best {
-			best, since = n, time.Now()
+		enriched, dead := r.count(events.StageEnriched), r.count(events.StageDead)
+		if enriched+dead > best {
+			best, since = enriched+dead, time.Now()
 		}
-		return r.settled() || time.Since(since) > patience
+		return enriched >= 0 && dead >= 0 && enriched+dead >= ledger.Owed() && r.messages("ROLLCALL_QUEUE") == 0 || time.Since(since) > patience
 	})
 }
 
 // judge gives the ledger all that the streams hold. Everything that could still store something must have ended.
 func (r *rig) judge() sandbox.Verdict {
 	r.t.Helper()
-	must(r.t, "the cluster is whole", r.cluster.healthy)
-	for _, s := range streams {
-		r.read(s.stage, s.name)
-	}
-	return r.ledger.Judge()
+	return r.judgeBy(r.ledger)
 }
 
-func (r *rig) read(stage events.Stage, name string) {
+func (r *rig) judgeBy(ledger *sandbox.Ledger) sandbox.Verdict {
 	r.t.Helper()
+	must(r.t, "the cluster is whole", r.cluster.healthy)
+	for _, stage := range stages {
+		r.each(stage, func(m jetstream.Msg) { ledger.Stored(stage, m.Data()) })
+	}
+	return ledger.Judge()
+}
+
+// each hands over every message of a stage that its stream was given since base.
+func (r *rig) each(stage events.Stage, take func(jetstream.Msg)) {
+	r.t.Helper()
+	name := streamOf(stage)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	stream, err := r.js.Stream(ctx, name)
+	r.unaged(ctx, name)
+	consumer, err := r.reader(ctx, stage)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	consumer, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
-		FilterSubject: allOf(stage), AckPolicy: jetstream.AckNonePolicy, Replicas: 1, MemoryStorage: true,
-	})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	want := r.count(stage)
+	defer func() { _ = r.js.DeleteConsumer(ctx, name, consumer.CachedInfo().Name) }()
+	want := int(consumer.CachedInfo().NumPending)
 	for n := 0; n < want; {
 		batch, err := consumer.Fetch(min(1000, want-n), jetstream.FetchMaxWait(10*time.Second))
 		if err != nil {
 			r.t.Fatal(err)
 		}
 		for m := range batch.Messages() {
-			r.ledger.Stored(stage, m.Data())
+			take(m)
 			n++
 		}
 		if ctx.Err() != nil {
 			r.t.Fatalf("read %s: got %d messages, want %d", name, n, want)
 		}
+	}
+}
+
+// reader reads what a stream was given of a stage since base.
+func (r *rig) reader(ctx context.Context, stage events.Stage) (jetstream.Consumer, error) {
+	name := streamOf(stage)
+	return r.js.CreateConsumer(ctx, name, jetstream.ConsumerConfig{
+		FilterSubject: events.Pattern(stage, "", "", "", ""), AckPolicy: jetstream.AckNonePolicy, Replicas: 1, MemoryStorage: true,
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.base[name] + 1,
+	})
+}
+
+// unaged ends the test when the stream has let go of something that is still to be judged.
+func (r *rig) unaged(ctx context.Context, name string) {
+	r.t.Helper()
+	stream, err := r.js.Stream(ctx, name)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if state := stream.CachedInfo().State; state.LastSeq > r.base[name] && state.FirstSeq > r.base[name]+1 {
+		r.t.Fatalf("%s begins at %d, and the slice at %d: what was to be judged has aged; take shorter slices or fewer webhooks",
+			name, state.FirstSeq, r.base[name]+1)
 	}
 }
 

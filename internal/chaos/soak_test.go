@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/rollcall-events/rollcall/internal/broker"
 	"github.com/rollcall-events/rollcall/internal/sandbox"
 )
@@ -67,7 +65,7 @@ func newSoak(t *testing.T) *soak {
 		seed = rand.Uint64()
 	}
 	t.Logf("seed %d", seed)
-	k := &soak{storm: &storm{random: rand.New(rand.NewPCG(seed, 0)), base: map[string]uint64{}}}
+	k := &soak{storm: &storm{random: rand.New(rand.NewPCG(seed, 0))}}
 	k.rig = newRig(t, 3, broker.Topology{
 		Replicas: 3, Partitions: 4, AckWait: ackWait, RawAge: soakAge, EnrichedAge: soakAge, DeadAge: soakAge,
 	})
@@ -99,8 +97,8 @@ func (k *soak) slice(n int) bool {
 	sending.Go(func() { k.load.run(ledger, end) })
 	k.faults(end)
 	sending.Wait()
-	k.settleSlice()
-	v := k.judgeSlice()
+	k.settleBy(ledger, patience)
+	v := k.judgeBy(ledger)
 	k.report.add(v)
 	k.report.rest(k)
 	k.t.Logf("slice %d: %d owed, %d enriched, %d dead; %s", n, v.Owed, v.Enriched, v.Dead, k.report.last())
@@ -114,10 +112,12 @@ func (k *soak) slice(n int) bool {
 // begin notes where the streams are.
 func (k *soak) begin() {
 	must(k.t, "the cluster is whole", k.cluster.healthy)
-	for _, s := range streams {
-		must(k.t, "NATS tells of "+s.name, func() bool {
-			at, ok := k.last(s.name)
-			k.base[s.name] = at
+	k.base = map[string]uint64{}
+	for _, stage := range stages {
+		name := streamOf(stage)
+		must(k.t, "NATS tells of "+name, func() bool {
+			at, ok := k.last(name)
+			k.base[name] = at
 			return ok
 		})
 	}
@@ -143,31 +143,6 @@ func (k *soak) idle(d time.Duration, end time.Time) bool {
 	return time.Now().Before(end)
 }
 
-// settleSlice waits until as much has come out as is owed, for as long as something still does.
-func (k *soak) settleSlice() {
-	best, since := 0, time.Now()
-	_ = eventually(soakAge/2, func() bool {
-		if n := k.out(); n > best {
-			best, since = n, time.Now()
-		}
-		return best >= k.ledger.Load().Owed() && k.messages("ROLLCALL_QUEUE") == 0 || time.Since(since) > patience
-	})
-}
-
-// out is how many events of the slice have come out, as far as can be told just now. How many messages a stream holds would not tell:
-// they age.
-func (k *soak) out() (n int) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	for _, s := range streams[1:] {
-		if c, err := k.reader(ctx, s.stage, s.name); err == nil {
-			n += int(c.CachedInfo().NumPending)
-			_ = k.js.DeleteConsumer(ctx, s.name, c.CachedInfo().Name)
-		}
-	}
-	return n
-}
-
 // last returns the sequence of the last message that a stream was given, unless nobody can say just now.
 func (k *soak) last(stream string) (at uint64, ok bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
@@ -177,15 +152,4 @@ func (k *soak) last(stream string) (at uint64, ok bool) {
 		return 0, false
 	}
 	return s.CachedInfo().State.LastSeq, true
-}
-
-// judgeSlice gives the slice's ledger what the streams were given since it began.
-func (k *soak) judgeSlice() sandbox.Verdict {
-	k.t.Helper()
-	must(k.t, "the cluster is whole", k.cluster.healthy)
-	ledger := k.ledger.Load()
-	for _, s := range streams {
-		k.each(s.stage, s.name, func(m jetstream.Msg) { ledger.Stored(s.stage, m.Data()) })
-	}
-	return ledger.Judge()
 }

@@ -19,7 +19,6 @@ type storm struct {
 	enrichers []*enricher
 	ingests   []*ingestProcess
 	random    *rand.Rand
-	base      map[string]uint64 // the last message of each stream before what is judged; none for all of it
 }
 
 // fault is something that goes wrong, and right again, while webhooks come in. It ends when all is whole again.

@@ -3,9 +3,7 @@ package containers
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -13,13 +11,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rollcall-events/rollcall/events"
+	"github.com/rollcall-events/rollcall/internal/load"
 	"github.com/rollcall-events/rollcall/internal/sandbox"
 )
 
 // judge reads every stream, over a connection that outlives what happens to NATS.
 type judge struct {
-	t  *testing.T
-	js jetstream.JetStream
+	t      *testing.T
+	js     jetstream.JetStream
+	stored *load.Stored // since the judge came
 }
 
 func (s *stack) judge(t *testing.T) judge {
@@ -34,7 +34,11 @@ func (s *stack) judge(t *testing.T) judge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return judge{t, js}
+	stored, err := load.Mark(t.Context(), js)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return judge{t, js, stored}
 }
 
 // messages returns how many a stream holds; -1 when NATS does not say.
@@ -48,27 +52,16 @@ func (j judge) messages(stream string) int {
 	return int(s.CachedInfo().State.Msgs)
 }
 
-// count returns how many messages there are of a stage, whatever else its stream holds; -1 when nobody can say just now.
+// count returns how many events of a stage there are; -1 when NATS does not say.
 func (j judge) count(stage events.Stage) int {
 	ctx, cancel := context.WithTimeout(j.t.Context(), 2*time.Second)
 	defer cancel()
-	s, err := j.js.Stream(ctx, "ROLLCALL_"+strings.ToUpper(string(stage)))
+	n, err := j.stored.Count(ctx, stage)
 	if err != nil {
 		return -1
 	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(allOf(stage)))
-	if err != nil {
-		return -1
-	}
-	sum := 0
-	for _, n := range info.State.Subjects {
-		sum += int(n)
-	}
-	return sum
+	return n
 }
-
-// allOf is every subject of a stage.
-func allOf(stage events.Stage) string { return "rollcall." + string(stage) + ".>" }
 
 // enrichedSince reports whether what came out last was received after some moment.
 func (j judge) enrichedSince(moment time.Time) bool {
@@ -78,7 +71,7 @@ func (j judge) enrichedSince(moment time.Time) bool {
 	if err != nil {
 		return false
 	}
-	m, err := s.GetLastMsgForSubject(ctx, allOf(events.StageEnriched))
+	m, err := s.GetLastMsgForSubject(ctx, "rollcall.enriched.>")
 	if err != nil {
 		return false
 	}
@@ -112,44 +105,16 @@ func (j judge) isSettled(ledger *sandbox.Ledger) bool {
 	return enriched >= 0 && dead >= 0 && enriched+dead >= ledger.Owed() && j.messages("ROLLCALL_QUEUE") == 0
 }
 
-// read gives the ledger all that the streams hold. Whatever could still store something must have ended.
-func (j judge) read(ledger *sandbox.Ledger) {
+// judge gives the ledger all that the streams hold, and returns its verdict. Whatever could still store something must have ended.
+func (j judge) judge(ledger *sandbox.Ledger) sandbox.Verdict {
 	j.t.Helper()
-	for _, from := range []struct {
-		stage  events.Stage
-		stream string
-	}{{events.StageRaw, "ROLLCALL_RAW"}, {events.StageEnriched, "ROLLCALL_ENRICHED"}, {events.StageDead, "ROLLCALL_DEAD"}} {
-		if err := j.readStream(ledger, from.stage, from.stream); err != nil {
-			j.t.Fatalf("read %s: %v", from.stream, err)
-		}
-	}
-}
-
-func (j judge) readStream(ledger *sandbox.Ledger, stage events.Stage, name string) error {
-	ctx, cancel := context.WithTimeout(j.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(j.t.Context(), 2*time.Minute)
 	defer cancel()
-	stream, err := j.js.Stream(ctx, name)
+	v, err := j.stored.Judge(ctx, ledger)
 	if err != nil {
-		return err
+		j.t.Fatal(err)
 	}
-	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{allOf(stage)}})
-	if err != nil {
-		return err
-	}
-	for left := j.count(stage); left > 0; {
-		batch, err := consumer.Fetch(min(left, 1000), jetstream.FetchMaxWait(10*time.Second))
-		if err != nil {
-			return err
-		}
-		for m := range batch.Messages() {
-			ledger.Stored(stage, m.Data())
-			left--
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("%d messages have not come: %w", left, ctx.Err())
-		}
-	}
-	return nil
+	return v
 }
 
 // calls returns how many requests the fake Twilio was sent.

@@ -150,8 +150,7 @@ func (r *trial) conclude(answers ...int) {
 		r.t.Fatal(err)
 	}
 	r.stopParts()
-	r.judge.read(r.crowd.ledger)
-	v := r.crowd.ledger.Judge()
+	v := r.judge.judge(r.crowd.ledger)
 	r.t.Logf("%s: %d webhooks, answers %v, the slowest after %s; %d owed, %d enriched, %d dead, %d lost, %d twice, %d out of order; %.2f calls an event; %s",
 		r.t.Name(), v.Sent, v.Answers, seconds(time.Duration(r.crowd.slowest.Load())), v.Owed, v.Enriched, v.Dead, v.Lost, v.Twice, v.OutOfOrder,
 		float64(calls)/float64(max(1, v.Enriched+v.Dead)), strings.Join(r.figures, ", "))

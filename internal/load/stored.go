@@ -50,7 +50,7 @@ func Mark(ctx context.Context, js jetstream.JetStream) (*Stored, error) {
 
 // pattern returns the filter for every event of a stage. It is needed even within the stage's stream, which may hold other messages
 // too.
-func pattern(stage events.Stage) string { return "rollcall." + string(stage) + ".>" }
+func pattern(stage events.Stage) string { return events.Pattern(stage, "", "", "", "") }
 
 // atMost returns how many messages of any kind a stage's stream has stored since the mark. That is cheap to ask.
 func (s *Stored) atMost(ctx context.Context, stage events.Stage) (int, error) {
