@@ -48,6 +48,11 @@ func (a answer) broken(operation string, problems validation.Problems) error {
 
 // get makes one request. It fails with an *Error.
 func (c *Client) get(ctx context.Context, operation string, cred Credentials, target *url.URL) (answer, error) {
+	if !c.ownTimeouts {
+		var cancel context.CancelFunc
+		ctx, cancel = bounded(ctx)
+		defer cancel()
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "", http.NoBody)
 	if err != nil {
 		return answer{}, transportError(ctx, operation, err)

@@ -27,6 +27,7 @@ type Client struct {
 	v1Conversations *url.URL // conversations, with /v1/Conversations
 	v1Services      *url.URL // conversations, with /v1/Services
 	http            *http.Client
+	ownTimeouts     bool // http is the caller's
 	maxBody         int64
 	userAgent       string
 	onUnexpected    func(API, string)
@@ -36,6 +37,7 @@ type Client struct {
 
 // New returns a Client, or an error that names every setting of cfg that is wrong.
 func New(cfg Config) (*Client, error) {
+	ownTimeouts := cfg.HTTPClient != nil
 	cfg = cfg.withDefaults()
 	conversations, badConversations := parseBase("ConversationsURL", cfg.ConversationsURL)
 	flex, badFlex := parseBase("FlexURL", cfg.FlexURL)
@@ -48,6 +50,7 @@ func New(cfg Config) (*Client, error) {
 		v1Conversations: conversations.JoinPath("v1", "Conversations"),
 		v1Services:      conversations.JoinPath("v1", "Services"),
 		http:            withoutRedirects(cfg.HTTPClient),
+		ownTimeouts:     ownTimeouts,
 		maxBody:         cfg.MaxBody,
 		userAgent:       cfg.UserAgent,
 		onUnexpected:    cfg.OnUnexpected,

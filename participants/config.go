@@ -15,8 +15,9 @@ const (
 )
 
 const (
-	defaultMaxBody = 16 << 20
-	largestMaxBody = 1 << 30
+	defaultMaxBody   = 16 << 20
+	largestMaxBody   = 1 << 30
+	defaultIdleConns = 64
 )
 
 // Config says where the APIs are and how to call them. The zero value of each field means its default.
@@ -27,7 +28,8 @@ type Config struct {
 	ConversationsURL string // default DefaultConversationsURL
 	FlexURL          string // default DefaultFlexURL
 
-	HTTPClient *http.Client // copied, without its redirect policy and cookies; default: a client that gives a request 30 s
+	HTTPClient *http.Client // copied, without its redirect policy and cookies; default: one that gives a request 30 s if its context has no deadline
+	IdleConns  int          // connections that the default HTTPClient keeps to each host, best as many as calls are made at once; default 64
 	MaxBody    int64        // bytes of one answer (one page of a list), decompressed; default 16 MiB, at most 1 GiB
 	UserAgent  string       // printable ASCII; default "rollcall/<version>"
 
@@ -52,8 +54,11 @@ func (cfg Config) withDefaults() Config {
 	if cfg.FlexURL == "" {
 		cfg.FlexURL = DefaultFlexURL
 	}
+	if cfg.IdleConns == 0 {
+		cfg.IdleConns = defaultIdleConns
+	}
 	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = newHTTPClient()
+		cfg.HTTPClient = newHTTPClient(cfg.IdleConns)
 	}
 	if cfg.MaxBody == 0 {
 		cfg.MaxBody = defaultMaxBody
@@ -72,6 +77,9 @@ func (cfg Config) checkLimits() error {
 	var problems []error
 	if cfg.MaxBody < 0 || cfg.MaxBody > largestMaxBody {
 		problems = append(problems, fmt.Errorf("MaxBody: must be between 1 and %d bytes", largestMaxBody))
+	}
+	if cfg.IdleConns < 0 {
+		problems = append(problems, errors.New("IdleConns: must not be negative"))
 	}
 	if strings.ContainsFunc(cfg.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }) {
 		problems = append(problems, errors.New("UserAgent: must be printable ASCII"))

@@ -12,21 +12,29 @@ import (
 	"time"
 )
 
-// newHTTPClient returns the default client. Its timeout is a backstop for calls whose context has no deadline.
-func newHTTPClient() *http.Client {
+// newHTTPClient returns the default client.
+func newHTTPClient(idleConns int) *http.Client {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
-	return &http.Client{
-		Timeout: 30 * time.Second,
-		Transport: &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			DialContext:            dialer.DialContext,
-			ForceAttemptHTTP2:      true,
-			MaxIdleConnsPerHost:    64, // the default of 2 would dial anew for most concurrent calls
-			IdleConnTimeout:        90 * time.Second,
-			TLSHandshakeTimeout:    10 * time.Second,
-			MaxResponseHeaderBytes: 256 << 10,
-		},
+	return &http.Client{Transport: &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConnsPerHost:    idleConns, // net/http's default of 2 would dial anew for most concurrent calls
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    10 * time.Second,
+		MaxResponseHeaderBytes: 256 << 10,
+	}}
+}
+
+// requestTimeout is a backstop for requests with the default client whose context has no deadline.
+const requestTimeout = 30 * time.Second
+
+// bounded returns ctx with a deadline: its own, which http.Client.Timeout would cut short, or the backstop.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
 	}
+	return context.WithTimeout(ctx, requestTimeout)
 }
 
 // withoutRedirects returns a copy of client that returns a redirect as the answer and

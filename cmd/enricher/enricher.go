@@ -62,6 +62,7 @@ func newEnricher(ctx context.Context, s *runSettings, log *slog.Logger) (*enrich
 	}
 	reg.MustRegister(e.book.Metric())
 	twilio := s.Client()
+	twilio.IdleConns = s.Concurrency
 	twilio.OnUnexpected = countUnexpected(reg)
 	client, err := participants.New(twilio)
 	if err != nil {
