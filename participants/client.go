@@ -19,8 +19,8 @@ type Credentials struct {
 	Password validation.Secret // the key's secret or the auth token
 }
 
-// Client calls the participants APIs, with one attempt per call: a call fails with an *Error,
-// which tells whether and when to try again. It is safe for concurrent use.
+// Client calls the participants APIs, with one attempt per call: a call fails with an *Error, which tells why, and how soon
+// Twilio wants to be asked again. Whether to ask again is the caller's to decide. It is safe for concurrent use.
 type Client struct {
 	conversations   *url.URL
 	flex            *url.URL

@@ -199,7 +199,6 @@ func TestArgumentsAreCheckedBeforeAnythingIsSent(t *testing.T) {
 		e := failure(t, err)
 		diff(t, "failure", e.Failure, FailureArgument)
 		diff(t, "problems", e.Problems.Error(), want)
-		diff(t, "permanent", e.Permanent(), true)
 		diff(t, "error", e.Error(), e.Operation+": malformed argument: "+want)
 	}
 	diff(t, "requests", len(tw.asked()), 0)

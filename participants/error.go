@@ -2,7 +2,6 @@ package participants
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -85,17 +84,3 @@ func (e *Error) cause() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
-
-// Permanent reports whether the same call would fail in the same way again: for a malformed argument, a
-// redirect, and every 4xx but 408, 425 and 429. Every other failure may go away by itself, including
-// contract, paging and size. 401 and 403 are permanent, although they end when somebody corrects the credentials.
-func (e *Error) Permanent() bool {
-	if e.Failure != FailureStatus {
-		return e.Failure == FailureArgument
-	}
-	switch e.Status {
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
-		return false
-	}
-	return e.Status >= 300 && e.Status < 500
-}

@@ -23,30 +23,29 @@ import (
 
 func TestBothShapesOfErrorsAreRead(t *testing.T) {
 	for name, tc := range map[string]struct {
-		status   int
-		body     string
-		code     int
-		message  string
-		want     string
-		finality bool
+		status  int
+		body    string
+		code    int
+		message string
+		want    string
 	}{
 		"v1": {
 			404, `{"code":20404,"message":"The requested resource /v1/Conversations/` + theConversation + `/Participants was not found","more_info":"https://www.twilio.com/docs/errors/20404","status":404}`,
 			20404, "The requested resource … was not found",
-			"list conversation participants: status 404, code 20404: The requested resource … was not found (request " + theRequest + ")", true,
+			"list conversation participants: status 404, code 20404: The requested resource … was not found (request " + theRequest + ")",
 		},
 		"API Standards": {
 			429, `{"code":20429,"message":"Too Many Requests","httpStatusCode":200,"params":{"sid":"alice"},"userError":false}`,
 			20429, "Too Many Requests",
-			"list conversation participants: status 429, code 20429: Too Many Requests (request " + theRequest + ")", false,
+			"list conversation participants: status 429, code 20429: Too Many Requests (request " + theRequest + ")",
 		},
-		"not JSON":        {502, `<html>alice</html>`, 0, "", "list conversation participants: status 502 (request " + theRequest + ")", false},
-		"other types":     {400, `{"code":"alice","message":["alice"]}`, 0, "", "list conversation participants: status 400 (request " + theRequest + ")", true},
-		"absurd code":     {400, `{"code":1234567,"message":"alice"}`, 0, "", "list conversation participants: status 400 (request " + theRequest + ")", true},
-		"a lying status":  {503, `{"code":20404,"message":"","status":404}`, 20404, "", "list conversation participants: status 503, code 20404 (request " + theRequest + ")", false},
-		"nothing":         {401, ``, 0, "", "list conversation participants: status 401 (request " + theRequest + ")", true},
-		"a redirect":      {302, ``, 0, "", "list conversation participants: status 302 (request " + theRequest + ")", true},
-		"request timeout": {408, ``, 0, "", "list conversation participants: status 408 (request " + theRequest + ")", false},
+		"not JSON":        {502, `<html>alice</html>`, 0, "", "list conversation participants: status 502 (request " + theRequest + ")"},
+		"other types":     {400, `{"code":"alice","message":["alice"]}`, 0, "", "list conversation participants: status 400 (request " + theRequest + ")"},
+		"absurd code":     {400, `{"code":1234567,"message":"alice"}`, 0, "", "list conversation participants: status 400 (request " + theRequest + ")"},
+		"a lying status":  {503, `{"code":20404,"message":"","status":404}`, 20404, "", "list conversation participants: status 503, code 20404 (request " + theRequest + ")"},
+		"nothing":         {401, ``, 0, "", "list conversation participants: status 401 (request " + theRequest + ")"},
+		"a redirect":      {302, ``, 0, "", "list conversation participants: status 302 (request " + theRequest + ")"},
+		"request timeout": {408, ``, 0, "", "list conversation participants: status 408 (request " + theRequest + ")"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -61,7 +60,6 @@ func TestBothShapesOfErrorsAreRead(t *testing.T) {
 			diff(t, "code", e.Code, tc.code)
 			diff(t, "message", e.Message, tc.message)
 			diff(t, "error", e.Error(), tc.want)
-			diff(t, "permanent", e.Permanent(), tc.finality)
 		})
 	}
 }
@@ -178,7 +176,6 @@ func TestAnEmptyAnswerBreaksTheContract(t *testing.T) {
 	e := failure(t, err)
 	diff(t, "failure", e.Failure, FailureContract)
 	diff(t, "status", e.Status, http.StatusNoContent)
-	diff(t, "permanent", e.Permanent(), false)
 }
 
 func TestAnswersAreCapped(t *testing.T) {
@@ -295,7 +292,6 @@ func TestNobodyThereIsATransportFailure(t *testing.T) {
 	e := failure(t, err)
 	diff(t, "failure", e.Failure, FailureTransport)
 	diff(t, "error", e.Error(), "list conversation participants: no whole answer: connection refused")
-	diff(t, "permanent", e.Permanent(), false)
 }
 
 func TestAContextEndsAHangingCall(t *testing.T) {

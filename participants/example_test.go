@@ -51,7 +51,7 @@ func ExampleClient_ListConversation() {
 	// MBaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa2 "alice"
 }
 
-// Every call fails with an *Error, which says whether it is worth trying again, and when.
+// Every call fails with an *Error, which says what Twilio answered, and when it may be tried again.
 func ExampleError() {
 	server := twilio(http.StatusTooManyRequests, `{"code": 20429, "message": "Too many requests"}`)
 	defer server.Close()
@@ -65,7 +65,7 @@ func ExampleError() {
 	cred := participants.Credentials{Username: account, Password: validation.NewSecret("the auth token")}
 
 	_, err = client.ListConversation(context.Background(), cred, conversation, "")
-	if failed, ok := errors.AsType[*participants.Error](err); ok && !failed.Permanent() {
+	if failed, ok := errors.AsType[*participants.Error](err); ok && failed.Status == http.StatusTooManyRequests {
 		fmt.Println(failed)
 		fmt.Println("again in", failed.RetryAfter)
 	}
