@@ -25,6 +25,7 @@ type listing struct {
 type page struct {
 	participants []Participant
 	next         string
+	from         answer // without its body
 }
 
 // list reads every page of l at target, in order. It drops participants that an earlier page held, as happens when the
@@ -33,18 +34,18 @@ type page struct {
 func (c *Client) list(ctx context.Context, l listing, target *url.URL) ([]Participant, error) {
 	var all []Participant
 	var held, asked map[string]struct{}
-	query := l.query
+	query, last := l.query, answer{}
 	for number := 1; ; number++ {
 		encoded := query.Encode()
 		if _, again := asked[encoded]; again {
-			return nil, l.refuse("it was read already")
+			return nil, l.refuse(last, "it was read already")
 		}
 		p, err := c.readPage(ctx, l, withQuery(target, encoded))
 		if err != nil {
 			return nil, err
 		}
 		if number > l.maxPages && (len(p.participants) > 0 || p.next != "") {
-			return nil, l.refuse("the list has more pages than it may")
+			return nil, l.refuse(p.from, "the list has more pages than it may")
 		}
 		if number == 1 && p.next == "" { // the usual case
 			return p.participants, nil
@@ -58,8 +59,9 @@ func (c *Client) list(ctx context.Context, l listing, target *url.URL) ([]Partic
 			return all, nil
 		}
 		if query, err = l.follow(target, l.query, p.next); err != nil {
-			return nil, l.refuse(err.Error())
+			return nil, l.refuse(p.from, err.Error())
 		}
+		last = p.from
 	}
 }
 
@@ -75,11 +77,13 @@ func (c *Client) readPage(ctx context.Context, l listing, target *url.URL) (page
 	if len(r.problems) > 0 {
 		return page{}, a.broken(l.operation, r.problems)
 	}
+	p.from = answer{status: a.status, requestID: a.requestID}
 	return p, nil
 }
 
-func (l listing) refuse(why string) error {
-	return &Error{Failure: FailurePaging, Operation: l.operation, Err: errors.New(why)}
+// refuse returns the *Error for what a, the last page's answer, links to.
+func (l listing) refuse(a answer, why string) error {
+	return &Error{Failure: FailurePaging, Operation: l.operation, Status: a.status, RequestID: a.requestID, Err: errors.New(why)}
 }
 
 func withQuery(target *url.URL, encoded string) *url.URL {

@@ -142,6 +142,7 @@ func TestListsEndAtTheirDocumentedMaximum(t *testing.T) {
 			}
 			e := failure(t, err)
 			diff(t, "failure", e.Failure, tc.want)
+			diff(t, "status", e.Status, http.StatusOK)
 		})
 	}
 }

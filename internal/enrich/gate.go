@@ -173,10 +173,13 @@ func (p *pass) leave(v verdict, e *participants.Error, requests int) {
 	for range requests - 1 {
 		p.allowance.limiter.Reserve()
 	}
-	if h := g.hostOf(p.call); r.host {
+	switch h := g.hostOf(p.call); {
+	case r.host:
 		h.failedFor(p.call.within, reached(e))
-	} else {
+	case hasAnswer(e):
 		h.answered()
+	default:
+		h.notAsked()
 	}
 	if r.pause != nil {
 		p.allowance.pause(r.pause(e))
@@ -186,7 +189,7 @@ func (p *pass) leave(v verdict, e *participants.Error, requests int) {
 		g.holds.refused(p.call.holdKey(), p.cred, statusOf(e))
 	case v == verdictSlow:
 		p.allowance.slower(p.began)
-	case r.proven:
+	case provesCredentials(e):
 		g.holds.proven(p.call.holdKey())
 		p.allowance.faster()
 	}

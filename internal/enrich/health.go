@@ -62,6 +62,14 @@ func (h *health) answered() {
 	h.away = false
 }
 
+// notAsked notes a call that says nothing about the host. Where it was the one that an open breaker lets through, the breaker waits
+// before the next one: it would let none through while it knows of no end of this one.
+func (h *health) notAsked() {
+	if h.breaker.IsHalfOpen() {
+		h.breaker.RecordFailure()
+	}
+}
+
 // failedFor notes a call about within that the host is to blame for; reached says whether it was there at all.
 func (h *health) failedFor(within string, reached bool) {
 	h.breaker.RecordFailure()

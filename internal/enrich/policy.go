@@ -32,16 +32,15 @@ type rule struct {
 	delay  func(tries int, e *participants.Error) time.Duration
 	pause  func(e *participants.Error) time.Duration // for which the whole account is left alone
 	host   bool                                      // the breaker counts it against the host
-	proven bool                                      // Twilio believed our credentials
 }
 
 // rules is the whole policy for Twilio's API. For an event that removes something
 // an absent one is what it is about, and no failure: see assemble.
 var rules = map[verdict]rule{
-	verdictUse:     {final: true, proven: true},
-	verdictAbsent:  {final: true, proven: true, reason: events.ReasonNotFound},
-	verdictRefuse:  {final: true, proven: true, reason: events.ReasonRefused},
-	verdictSuspect: {tries: 4, proven: true, reason: events.ReasonContract, delay: spread},
+	verdictUse:     {final: true},
+	verdictAbsent:  {final: true, reason: events.ReasonNotFound},
+	verdictRefuse:  {final: true, reason: events.ReasonRefused},
+	verdictSuspect: {tries: 4, reason: events.ReasonContract, delay: spread},
 	verdictHold:    {},
 	verdictSlow:    {delay: backoff, pause: told},
 	verdictRetry:   {delay: asTold, host: true},
@@ -82,6 +81,25 @@ func judgeStatus(status int) verdict {
 		return verdictRefuse
 	default:
 		return verdictSuspect // a redirect, say: no page documents one
+	}
+}
+
+// hasAnswer reports whether the host answered a call that ended in e, nil for success. There is none where it could not be reached,
+// where no request was made, and where ours is the defect.
+func hasAnswer(e *participants.Error) bool { return e == nil || e.Status != 0 }
+
+// provesCredentials reports whether a call that ended in e, nil for success, got an answer that Twilio gives only to those whose
+// credentials it believes: a 2xx, or that something is wrong with the request itself. What redirects, times out or counts
+// requests may stand in front of what reads them.
+func provesCredentials(e *participants.Error) bool {
+	if e == nil {
+		return true
+	}
+	switch e.Status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	default:
+		return e.Status >= 200 && e.Status <= 299 || e.Status >= 400 && e.Status <= 499
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,6 +48,136 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// What a call proves of the host and of the credentials depends on what came back, and not on what is done about it.
+func TestOnlyAnAnswerProvesAnything(t *testing.T) {
+	cut := &participants.Error{Failure: participants.FailureTransport, Status: 200}
+	tests := map[string]struct {
+		err              error
+		answered, proven bool
+	}{
+		"no error":    {nil, true, true},
+		"contract":    {&participants.Error{Failure: participants.FailureContract, Status: 200}, true, true},
+		"paging":      {&participants.Error{Failure: participants.FailurePaging, Status: 200}, true, true},
+		"cut":         {cut, true, true},
+		"302":         {status(302), true, false},
+		"400":         {status(400), true, true},
+		"401":         {status(401), true, false},
+		"403":         {status(403), true, false},
+		"404":         {status(404), true, true},
+		"408":         {status(408), true, false}, // of whoever did not get the request
+		"422":         {status(422), true, true},
+		"425":         {status(425), true, false},
+		"429":         {status(429), true, false},
+		"503":         {status(503), true, false},
+		"unreachable": {&participants.Error{Failure: participants.FailureTransport}, false, false},
+		"argument":    {&participants.Error{Failure: participants.FailureArgument}, false, false},
+		"panic":       {&participants.Error{Failure: participants.FailureContract, Operation: string(inCall)}, false, false},
+	}
+	for name, tt := range tests {
+		e := asFailure(tt.err)
+		if got := hasAnswer(e); got != tt.answered {
+			t.Errorf("%s: got answered %v, want %v", name, got, tt.answered)
+		}
+		if got := provesCredentials(e); got != tt.proven {
+			t.Errorf("%s: got proven %v, want %v", name, got, tt.proven)
+		}
+	}
+}
+
+// unproven are the ends of a call after which nothing is known of the credentials, and whether the host has answered.
+func unproven() map[string]struct {
+	end      func() error
+	answered bool
+} {
+	return map[string]struct {
+		end      func() error
+		answered bool
+	}{
+		"302":      {func() error { return status(302) }, true},
+		"argument": {func() error { return &participants.Error{Failure: participants.FailureArgument} }, false},
+		"panic":    {func() error { panic("an answer that breaks the decoder") }, false},
+	}
+}
+
+func TestACallThatProvesNothingLiftsNoHold(t *testing.T) {
+	for name, tt := range unproven() {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, Config{}, func(b *bench) {
+				var right atomic.Bool
+				b.api.answer = func(_ context.Context, _ int, q question) ([]participants.Participant, error) {
+					switch {
+					case q.within == string(sid("CH", 1)) && b.api.count() > 1:
+						return nil, tt.end()
+					case !right.Load():
+						return nil, status(401)
+					}
+					return nil, nil
+				}
+				b.handle(1, message(1))
+				for b.api.count() < 2 {
+					after(time.Second)
+				}
+				b.wantReady(string(account))
+				// It has its tries all the same, and what else waits for the account goes on as soon as it may.
+				b.handle(2, message(2), message(3))
+				after(10 * time.Minute)
+				b.bubbleLetter(b.letters[0].Reason)
+				b.wantPublished()
+				right.Store(true)
+				after(time.Minute)
+				if got := len(b.publishedIDs()); got != 2 {
+					b.t.Errorf("got %d events after the credentials were put right, want 2", got)
+				}
+				b.wantReady()
+			})
+		})
+	}
+}
+
+func TestACallWithoutAnAnswerEndsNoOutage(t *testing.T) {
+	for name, tt := range unproven() {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, Config{}, func(b *bench) {
+				var well atomic.Bool
+				b.api.answer = func(_ context.Context, _ int, q question) ([]participants.Participant, error) {
+					switch {
+					case q.lookup == events.LookupV2:
+						return nil, tt.end()
+					case !well.Load():
+						return nil, &participants.Error{Failure: participants.FailureTransport}
+					}
+					return nil, nil
+				}
+				for n := range breakerCalls {
+					b.handle(uint64(n+1), message(n))
+				}
+				synctest.Wait()
+				h := b.gate.hosts[hostConversations]
+				if h.breaker.IsClosed() {
+					b.t.Fatal("got a closed breaker, want it open")
+				}
+				<-time.After(h.breaker.RemainingDelay())
+				h.breaker.HalfOpen()
+				l := newLane(b.Pipeline, "another")
+				if a := l.ask(b.t.Context(), call{lookup: events.LookupV2, account: account, within: "conv_1"}); a.answer == nil {
+					b.t.Fatalf("got %+v, want the call made", a)
+				}
+				if got := h.breaker.IsClosed(); got != tt.answered {
+					b.t.Errorf("got the breaker closed %v, want %v", got, tt.answered)
+				}
+				if got := h.outage(); got == tt.answered {
+					b.t.Errorf("got an outage %v, want %v", got, !tt.answered)
+				}
+				well.Store(true)
+				after(5 * time.Minute) // the next one is let through
+				if got := len(b.publishedIDs()); got != breakerCalls {
+					b.t.Errorf("got %d events after the outage, want %d", got, breakerCalls)
+				}
+			})
+		})
+	}
+}
+
 func TestTransientFailuresAreTriedAgain(t *testing.T) {
 	tests := map[string]error{
 		"500":      status(500),
@@ -80,8 +211,8 @@ func TestPermanentFailuresAreBuried(t *testing.T) {
 	}{
 		"400":      {status(400), events.ReasonRefused, 1, "status 400, code 40000"},
 		"404":      {status(404), events.ReasonNotFound, 1, "status 404, code 40400"},
-		"contract": {&participants.Error{Failure: participants.FailureContract, Problems: problems}, events.ReasonContract, 4, "contract"},
-		"paging":   {&participants.Error{Failure: participants.FailurePaging}, events.ReasonContract, 4, "paging"},
+		"contract": {&participants.Error{Failure: participants.FailureContract, Status: 200, Problems: problems}, events.ReasonContract, 4, "contract"},
+		"paging":   {&participants.Error{Failure: participants.FailurePaging, Status: 200}, events.ReasonContract, 4, "paging"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -147,7 +147,7 @@ func detail(reason events.Reason, e *participants.Error) string {
 	switch {
 	case e == nil:
 		return text
-	case e.Status == 0:
+	case e.Failure != participants.FailureStatus:
 		return fmt.Sprintf("%s; the last failure was %s", text, e.Failure)
 	case e.Code == 0:
 		return fmt.Sprintf("%s; the last answer was status %d", text, e.Status)
