@@ -62,7 +62,7 @@ type Refs struct {
 
 	ConversationID  validation.V2ID   `json:"conversation_id,omitempty" validate:"omitempty,v2id"`
 	CommunicationID validation.V2ID   `json:"communication_id,omitempty" validate:"omitempty,v2id"`
-	ParticipantIDs  []validation.V2ID `json:"participant_ids,omitempty" validate:"omitempty,dive,v2id"` // the participant that the event is about; or a communication's author, then its recipients, each once
+	ParticipantIDs  []validation.V2ID `json:"participant_ids,omitempty" validate:"omitempty,max=1000,dive,v2id"` // the participant that the event is about; or a communication's author, then its recipients, each once; MaxParticipants at most
 }
 
 // Kind returns the row of Kinds for the event's type. For a type that is not there, it is a row whose Resource

@@ -8,12 +8,16 @@ import (
 )
 
 // The limits of what Parse reads from a delivery. A longer name is cut; what exceeds another limit becomes, whole, a dead
-// letter with ReasonUnparseable.
+// letter: with ReasonInvalid for MaxParticipants, and with ReasonUnparseable for the others.
 const (
 	MaxFields = 1000 // fields of a form or a query; Twilio's largest has about 25
 	MaxDepth  = 64   // levels of nested JSON objects and arrays
 	MaxBatch  = 1000 // CloudEvents in one Event Streams delivery; Twilio sends one
 	MaxName   = 128  // bytes of Event.Name
+
+	// MaxParticipants is how many participants one event may name, each counted once: as many as Twilio lets into a
+	// conversation. For LookupParticipants each of them costs a call.
+	MaxParticipants = 1000
 )
 
 // Why a body could not be read. They quote nothing from it, and so are fit for DeadLetter.Detail.

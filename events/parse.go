@@ -29,7 +29,8 @@ type Delivery struct {
 //   - An event that names an account which Signer does not cover is ReasonForeignAccount.
 //   - A body that is not UTF-8, that breaks its format, that repeats a key in a JSON object, or that exceeds
 //     MaxFields, MaxDepth or MaxBatch is ReasonUnparseable.
-//   - An identifier that is malformed, or missing although the Kind requires it, is ReasonInvalid.
+//   - An identifier that is malformed, or missing although the Kind requires it, is ReasonInvalid, and so are more than
+//     MaxParticipants participants.
 func Parse(d Delivery) (accepted []Event, rejected []DeadLetter) {
 	messages, err := read(d)
 	if err != nil {

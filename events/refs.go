@@ -100,28 +100,41 @@ func (r *Refs) readV2(resource string, from fields) {
 	case "conversation":
 		r.ConversationID = cmp.Or(id, conversation)
 	case "participant":
-		r.addParticipant(id)
+		if id != "" {
+			r.ParticipantIDs = []validation.V2ID{id}
+		}
 	case "communication":
 		r.CommunicationID = id
-		r.addParticipant(v2ID(from.object("author"), "participantId"))
-		recipients, _ := from["recipients"].([]any)
-		for _, recipient := range recipients {
-			o, _ := recipient.(fields)
-			r.addParticipant(v2ID(o, "participantId"))
+		r.ParticipantIDs = parties(from)
+	}
+}
+
+// parties returns the participants of a communication: its author, then its recipients, each once. Who is no participant
+// yet has no id. It stops behind MaxParticipants: one more is enough to be refused.
+func parties(communication fields) []validation.V2ID {
+	var ids []validation.V2ID
+	seen := make(map[validation.V2ID]bool)
+	add := func(party fields) {
+		if id := v2ID(party, "participantId"); id != "" && !seen[id] {
+			seen[id] = true
+			ids = append(ids, id)
 		}
 	}
+	add(communication.object("author"))
+	recipients, _ := communication["recipients"].([]any)
+	for _, recipient := range recipients {
+		if len(ids) > MaxParticipants {
+			break
+		}
+		party, _ := recipient.(fields)
+		add(party)
+	}
+	return ids
 }
 
 func v2ID(from fields, name string) validation.V2ID {
 	id, _, _ := from.text(name)
 	return validation.V2ID(id)
-}
-
-// addParticipant adds id, once. An author or recipient that is no participant yet has no id.
-func (r *Refs) addParticipant(id validation.V2ID) {
-	if id != "" && !slices.Contains(r.ParticipantIDs, id) {
-		r.ParticipantIDs = append(r.ParticipantIDs, id)
-	}
 }
 
 // malformed returns the identifiers that are present and break their format.
@@ -144,7 +157,7 @@ func (r *Refs) wellFormed() bool {
 	}
 	return (r.ConversationID == "" || isV2ID(r.ConversationID)) &&
 		(r.CommunicationID == "" || isV2ID(r.CommunicationID)) &&
-		!slices.ContainsFunc(r.ParticipantIDs, func(id validation.V2ID) bool { return !isV2ID(id) })
+		len(r.ParticipantIDs) <= MaxParticipants && !slices.ContainsFunc(r.ParticipantIDs, func(id validation.V2ID) bool { return !isV2ID(id) })
 }
 
 func isV2ID(id validation.V2ID) bool {

@@ -1,6 +1,7 @@
 package events_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -76,6 +77,39 @@ func TestParseInvalid(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// A v2 event costs a call to Twilio for each participant that it names: of too many it is refused, with one problem however many they are.
+func TestParseBoundsTheParticipantsOfAnEvent(t *testing.T) {
+	recipients := func(format string, n int) string {
+		var all strings.Builder
+		for i := range n {
+			for range 2 { // each twice, which counts once
+				fmt.Fprintf(&all, `,{"participantId":"`+format+`"}`, i)
+			}
+		}
+		return all.String()
+	}
+	deliver := func(recipients string) events.Delivery {
+		return jsonDelivery(events.FeedOrchestrator, []byte(`{"eventType":"COMMUNICATION_CREATED","data":{"id":"conv_communication_1","conversationId":"`+conv+
+			`","accountId":"`+account+`","author":{"participantId":"`+customer+`"},"recipients":[{}`+recipients+`]}}`))
+	}
+	e := parseOne(t, deliver(recipients("conv_participant_%d", events.MaxParticipants-1)))
+	if ids := e.Refs.ParticipantIDs; len(ids) != events.MaxParticipants || ids[0] != customer || ids[1] != "conv_participant_0" || ids[events.MaxParticipants-1] != "conv_participant_998" {
+		t.Errorf("got %d participants, want the author and every recipient once, in order", len(ids))
+	}
+	for name, many := range map[string]string{
+		"one more": recipients("conv_participant_%d", events.MaxParticipants), "all malformed": recipients("*%d", 10*events.MaxParticipants),
+	} {
+		l := rejectOne(t, deliver(many))
+		if l.Reason != events.ReasonInvalid || l.Problems.Error() != "participant_ids: max=1000" || len(l.Event.Refs.ParticipantIDs) != 0 || l.Event.Refs.ConversationID != conv {
+			t.Errorf("%s: got %s: %d problems, %.100s, want invalid: participant_ids: max=1000", name, l.Reason, len(l.Problems), l.Problems.Error())
+		}
+	}
+	e.Refs.ParticipantIDs = append(e.Refs.ParticipantIDs, agent)
+	if _, err := events.EncodeRaw(e); err == nil || !strings.Contains(err.Error(), "participant_ids: max=1000") {
+		t.Errorf("EncodeRaw: got %v, want participant_ids: max=1000", err)
 	}
 }
 
