@@ -91,15 +91,3 @@ func (d DeadLetter) problems(object func(json.RawMessage) bool) validation.Probl
 	}
 	return validation.Problems(p)
 }
-
-// identified returns d with an ID.
-func (d DeadLetter) identified() DeadLetter {
-	switch {
-	case d.ID != "":
-	case d.Event != nil:
-		d.ID = d.Event.ID
-	default:
-		d.ID = digest(d.Body)
-	}
-	return d
-}

@@ -22,7 +22,7 @@ const (
 	ReasonRefused        Reason = "refused"         // Twilio answered with another permanent 4xx
 	ReasonContract       Reason = "contract"        // Twilio's answers kept departing from its API's documentation
 	ReasonOverdue        Reason = "overdue"         // it was the first in its conversation for longer than --head-timeout
-	ReasonTooLarge       Reason = "too_large"       // the enriched event is larger than a NATS message may be
+	ReasonTooLarge       Reason = "too_large"       // the event, as it came or with its participants, is larger than a NATS message may be
 	ReasonCorrupt        Reason = "corrupt"         // a message at StageRaw that cannot be decoded
 	ReasonMissed         Reason = "missed"          // it was stored at StageRaw and came to no enricher: an audit found it
 )
@@ -39,7 +39,7 @@ func Reasons() []Reason {
 // set, or Body holds the bytes that no event could be read from, as they came from Twilio or, for ReasonCorrupt,
 // from NATS; unless the letter is Stripped.
 type DeadLetter struct {
-	ID       string              `json:"-"` // the event's ID or, without an event, a digest of Body: the CloudEvents id
+	ID       string              `json:"-"` // the event's ID or, without an event, the Digest of what came: the CloudEvents id
 	Reason   Reason              `json:"reason"`
 	Detail   string              `json:"detail,omitempty"`   // for people; it repeats nothing that came from outside
 	Problems validation.Problems `json:"problems,omitempty"` // what is wrong, for ReasonInvalid and ReasonContract
@@ -50,10 +50,27 @@ type DeadLetter struct {
 
 	Feed        Feed           `json:"feed,omitempty"`         // "" when it is not known
 	Account     validation.SID `json:"account_sid,omitempty"`  // AC…; of the event, else of the signing key; "" when neither names one
-	ContentType string         `json:"content_type,omitempty"` // of Body
+	ContentType string         `json:"content_type,omitempty"` // of Body; cut at MaxName bytes where it is a webhook's
 	Body        []byte         `json:"body,omitempty"`         // base64 in JSON
 
-	Stripped bool `json:"stripped,omitempty"` // what Twilio sent was left out, so that it cannot be replayed: see Shortened
+	Stripped bool `json:"stripped,omitempty"` // what Twilio sent was left out, so that it cannot be replayed: see Forms
+}
+
+// Letter returns a dead letter about e, which failed at the given time.
+func (e Event) Letter(reason Reason, at time.Time) DeadLetter {
+	return DeadLetter{ID: e.ID, Reason: reason, FailedAt: at, Event: &e, Feed: e.Feed, Account: e.Account}
+}
+
+// Identified returns d with an ID: its own, else its event's, else the Digest of Body.
+func (d DeadLetter) Identified() DeadLetter {
+	switch {
+	case d.ID != "":
+	case d.Event != nil:
+		d.ID = d.Event.ID
+	default:
+		d.ID = Digest(d.Body)
+	}
+	return d
 }
 
 // shortList and shortText are how many items of a list, and how many bytes of a text, a shorter form keeps.
@@ -62,17 +79,18 @@ const (
 	shortText = 1 << 10
 )
 
-// Forms yields ever shorter forms of d, all with the same ID, so that a letter that is too large for one message can be
-// published in the longest form that fits: first d itself, then d with Problems and Detail cut short, and last Shortened.
+// Forms yields ever shorter forms of d, so that a letter that is too large for one message can be published in the longest
+// form that fits: first d itself, then d with Problems and Detail cut short, and last d Stripped, which takes a few
+// kilobytes whatever d holds. All have the same ID, and the same Reason: that a letter is too large is not why the event died.
 func (d DeadLetter) Forms() iter.Seq[DeadLetter] {
 	return func(yield func(DeadLetter) bool) {
-		_ = yield(d) && yield(d.trimmed()) && yield(d.Shortened())
+		_ = yield(d) && yield(d.trimmed()) && yield(d.stripped())
 	}
 }
 
 // trimmed is d without the ends of a long detail and a long list of problems.
 func (d DeadLetter) trimmed() DeadLetter {
-	d = d.identified()
+	d = d.Identified()
 	d.Problems = d.Problems[:min(len(d.Problems), shortList)]
 	if len(d.Detail) > shortText {
 		d.Detail = strings.ToValidUTF8(d.Detail[:shortText], "")
@@ -80,9 +98,8 @@ func (d DeadLetter) trimmed() DeadLetter {
 	return d
 }
 
-// Shortened returns d, with the same ID, without what Twilio sent and with long lists cut short. It takes a few
-// kilobytes, whatever d holds.
-func (d DeadLetter) Shortened() DeadLetter {
+// stripped is trimmed without what Twilio sent.
+func (d DeadLetter) stripped() DeadLetter {
 	d = d.trimmed()
 	if d.Detail != "" {
 		d.Detail += "; "

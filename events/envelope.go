@@ -75,10 +75,9 @@ func DecodeEnriched(b []byte) (Enriched, error) {
 	return e, nil
 }
 
-// EncodeDead returns the message for d at StageDead. An empty ID becomes the event's or, without an
-// event, a digest of the body. The error wraps validation.Problems.
+// EncodeDead returns the message for d, Identified, at StageDead. The error wraps validation.Problems.
 func EncodeDead(d DeadLetter) ([]byte, error) {
-	d = d.identified()
+	d = d.Identified()
 	e := d.standIn()
 	e.ID = d.ID
 	if len(d.problems(beginsObject)) == 0 {

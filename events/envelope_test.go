@@ -155,7 +155,14 @@ func TestDeadRoundTrip(t *testing.T) {
 	}
 }
 
-func TestAShortenedLetterIsShort(t *testing.T) {
+// shortest is the last form of d.
+func shortest(d events.DeadLetter) (last events.DeadLetter) {
+	for last = range d.Forms() {
+	}
+	return last
+}
+
+func TestTheShortestFormOfALetterIsShort(t *testing.T) {
 	much := strings.Repeat("x", 100<<10)
 	ids := make([]validation.V2ID, events.MaxParticipants)
 	for i := range ids {
@@ -176,7 +183,7 @@ func TestAShortenedLetterIsShort(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := events.EncodeDead(d.Shortened())
+		b, err := events.EncodeDead(shortest(d))
 		if err != nil || len(b) > 8<<10 {
 			t.Fatalf("%s: got %d bytes and %v, want at most 8 KiB", d.Reason, len(b), err)
 		}

@@ -26,7 +26,7 @@ func (m message) identity(account validation.SID, received time.Time) string {
 	if isID(m.claimed) {
 		return m.claimed
 	}
-	return digest(m.identifying(account, received))
+	return Digest(m.identifying(account, received))
 }
 
 // identifying returns what m's digest is of: one JSON object, with its keys sorted.
@@ -44,7 +44,9 @@ func (m message) identifying(account validation.SID, received time.Time) []byte 
 	return append(b, '}')
 }
 
-func digest(b []byte) string {
+// Digest returns the ID of what bears none of its own: "sha256:" and the hash of b in hexadecimal. That of a DeadLetter without
+// an event is the digest of the bytes that no event could be read from.
+func Digest(b []byte) string {
 	sum := sha256.Sum256(b)
 	var text [len(digestPrefix) + 2*sha256.Size]byte
 	return string(hex.AppendEncode(append(text[:0], digestPrefix...), sum[:]))

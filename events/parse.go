@@ -34,9 +34,7 @@ type Delivery struct {
 func Parse(d Delivery) (accepted []Event, rejected []DeadLetter) {
 	messages, err := read(d)
 	if err != nil {
-		letter := d.letter(ReasonUnparseable, d.body())
-		letter.Detail = err.Error()
-		return nil, []DeadLetter{letter}
+		return nil, []DeadLetter{d.Unparseable(err.Error())}
 	}
 	for _, m := range messages {
 		if e, letter := d.judge(m); letter != nil {
@@ -67,9 +65,12 @@ func (d Delivery) judge(m message) (Event, *DeadLetter) {
 	e := d.event(m, account, refs)
 	switch {
 	case foreign:
-		return Event{}, d.bury(e, ReasonForeignAccount, nil)
+		letter := e.Letter(ReasonForeignAccount, e.ReceivedAt)
+		return Event{}, &letter
 	case len(problems) > 0:
-		return Event{}, d.bury(e, ReasonInvalid, problems)
+		letter := e.Letter(ReasonInvalid, e.ReceivedAt)
+		letter.Problems = problems
+		return Event{}, &letter
 	default:
 		return e, nil
 	}
@@ -101,17 +102,18 @@ func cut(s string, n int) string {
 	return s[:n]
 }
 
-func (d Delivery) bury(e Event, reason Reason, problems validation.Problems) *DeadLetter {
-	return &DeadLetter{
-		ID: e.ID, Reason: reason, Problems: problems, FailedAt: e.ReceivedAt,
-		Event: &e, Feed: d.Feed, Account: e.Account,
-	}
+// Unparseable returns the dead letter of a delivery that no event can be read from: what Parse makes of one, for a caller
+// that cannot let Parse read it. detail says why, for people, and must quote nothing of d. The letter keeps no reference to d.
+func (d Delivery) Unparseable(detail string) DeadLetter {
+	letter := d.letter(ReasonUnparseable, d.body())
+	letter.Detail = detail
+	return letter
 }
 
 // letter is a dead letter for bytes that no event could be read from. Its account is the signing key's.
 func (d Delivery) letter(reason Reason, body []byte) DeadLetter {
 	return DeadLetter{
-		ID: digest(body), Reason: reason, FailedAt: d.ReceivedAt.UTC(),
+		ID: Digest(body), Reason: reason, FailedAt: d.ReceivedAt.UTC(),
 		Feed: d.Feed, Account: signerAccount(d.Signer), ContentType: cut(d.ContentType, MaxName), Body: append([]byte(nil), body...),
 	}
 }

@@ -62,18 +62,25 @@ func (c *Conn) storeBurial(ctx context.Context, d events.DeadLetter, o origin, f
 	return m, ack, nil
 }
 
-// inForms hands store the burial of the event at o, which d is about: whole, or in the longest of its shorter forms that NATS takes. It returns
-// the one that was stored.
+// inForms hands store the burial of the event at o, which d is about, in the longest form that NATS takes. It returns the one that was stored.
 func inForms(ctx context.Context, d events.DeadLetter, o origin, store func(burial *nats.Msg) error) (m *nats.Msg, err error) {
-	for form := range d.Forms() {
+	err = longestOf(d, func(form events.DeadLetter) (err error) {
 		if m, err = burialMessage(ctx, form, o); err != nil {
-			return nil, err
+			return err
 		}
-		if err = store(m); !isTooLarge(err) {
-			break
+		return store(m)
+	})
+	return m, err
+}
+
+// longestOf hands store d whole, and then its shorter forms one by one for as long as each is too large.
+func longestOf(d events.DeadLetter, store func(form events.DeadLetter) error) (err error) {
+	for form := range d.Forms() {
+		if err = store(form); !isTooLarge(err) {
+			return err
 		}
 	}
-	return m, err
+	return err
 }
 
 func burialMessage(ctx context.Context, d events.DeadLetter, o origin) (*nats.Msg, error) {

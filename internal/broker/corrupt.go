@@ -37,7 +37,7 @@ func (c *Conn) buryCorrupt(ctx context.Context, msg jetstream.Msg, why error) {
 
 // corruptLetter returns a letter with the message's bytes, cut to what it can carry in base64.
 func (c *Conn) corruptLetter(body []byte, header nats.Header, why error) events.DeadLetter {
-	id, detail := digestOf(body), why.Error()
+	id, detail := events.Digest(body), why.Error()
 	if limit := int(max(c.maxPayload(), 64<<10)) / 2; len(body) > limit {
 		body, detail = body[:limit], detail+"; only its first part is kept"
 	}

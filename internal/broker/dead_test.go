@@ -216,11 +216,13 @@ func TestWhatIsNotReplayableStays(t *testing.T) {
 	_, c := provisioned(t, small)
 	incomplete := event(key(1), 1)
 	incomplete.Refs.MessageSID = ""
+	stripped := letter(event(key(3), 3))
+	stripped.Stripped = true
 	for _, d := range []events.DeadLetter{
 		{Reason: events.ReasonUnparseable, FailedAt: time.Now(), Feed: events.FeedFlex, Body: []byte("x")},
 		{Reason: events.ReasonInvalid, FailedAt: time.Now(), Event: &incomplete},
 		letter(event(key(2), 2)),
-		letter(event(key(3), 3)).Shortened(),
+		stripped,
 	} {
 		if err := c.PublishDead(t.Context(), d); err != nil {
 			t.Fatal(err)

@@ -116,13 +116,15 @@ func (o *Outbox) Put(ctx context.Context, e events.Event) error {
 	return o.put(ctx, m)
 }
 
-// Bury is Put for a dead letter.
+// Bury is Put for a dead letter. One that is too large is stored in a shorter form.
 func (o *Outbox) Bury(ctx context.Context, d events.DeadLetter) error {
-	m, err := letterMessage(ctx, d)
-	if err != nil {
-		return err
-	}
-	return o.put(ctx, m)
+	return longestOf(d, func(form events.DeadLetter) error {
+		m, err := letterMessage(ctx, form)
+		if err != nil {
+			return err
+		}
+		return o.put(ctx, m)
+	})
 }
 
 func (o *Outbox) put(ctx context.Context, m *nats.Msg) error {

@@ -190,7 +190,7 @@ func (o *Outbox) forward(ctx context.Context, kept *jetstream.RawStreamMsg) erro
 	m := &nats.Msg{Subject: kept.Subject, Header: ownHeaders(kept.Header), Data: kept.Data}
 	_, err := o.conn.store(ctx, m)
 	if isTooLarge(err) {
-		return o.forwardShortened(ctx, m)
+		return o.forwardLetter(ctx, m)
 	}
 	return err
 }
@@ -206,12 +206,12 @@ func ownHeaders(h nats.Header) nats.Header {
 	return own
 }
 
-// forwardShortened buries a message that this disk could take and NATS, whose limit is lower than
-// expected, cannot. Without it the message would hold up all others for ever; its content is lost.
-func (o *Outbox) forwardShortened(ctx context.Context, m *nats.Msg) error {
+// forwardLetter buries a message that this disk could take and NATS, whose limit is lower than expected, cannot. Without
+// it the message would hold up all others for ever. What does not fit into the letter is lost.
+func (o *Outbox) forwardLetter(ctx context.Context, m *nats.Msg) error {
 	letter := o.letterOf(m)
-	o.log.Error("a message from the outbox is too large for NATS: it is buried without its content", "bytes", len(m.Data), "reason", letter.Reason)
-	return o.conn.PublishDead(ctx, letter.Shortened())
+	o.log.Error("a message from the outbox is too large for NATS: it becomes a dead letter, without its content where that does not fit", "bytes", len(m.Data), "reason", letter.Reason)
+	return o.conn.PublishDead(ctx, letter)
 }
 
 // letterOf is the letter that m is, or else one about what m holds. What cannot be read, as what another version has left, say, has one too: no later
@@ -222,9 +222,9 @@ func (o *Outbox) letterOf(m *nats.Msg) events.DeadLetter {
 	}
 	now := o.conn.now().UTC()
 	if event, err := events.DecodeRaw(m.Data); err == nil {
-		return events.DeadLetter{ID: event.ID, Reason: events.ReasonTooLarge, Event: &event, FailedAt: now, Feed: event.Feed, Account: event.Account}
+		return event.Letter(events.ReasonTooLarge, now)
 	}
-	return events.DeadLetter{ID: digestOf(m.Data), Reason: events.ReasonCorrupt, Detail: "it cannot be read", FailedAt: now}
+	return events.DeadLetter{ID: events.Digest(m.Data), Reason: events.ReasonCorrupt, Detail: "it cannot be read", FailedAt: now, Body: m.Data}
 }
 
 // remove takes what w has moved off the disk: what stayed would be sent again, and be a second event when NATS

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -262,6 +264,45 @@ func TestOutboxRefusesWhatNeverFits(t *testing.T) {
 	}
 }
 
+// A letter that is too large for one message says why it died all the same, whoever stores it, under the id that it would have whole.
+func TestALetterWithoutATaskIsStoredInTheFormThatFits(t *testing.T) {
+	n := natsAway(t)
+	n.start()
+	o := openOutbox(t, n.conn, t.TempDir())
+	unparseable := func(body string) events.DeadLetter {
+		d := events.Delivery{Feed: events.FeedFlex, Method: "POST", Body: []byte(body), ReceivedAt: time.Now()}
+		return d.Unparseable("malformed JSON")
+	}
+	invalid := letter(event(key(1), 1))
+	invalid.Reason, invalid.Event.Payload = events.ReasonInvalid, fmt.Appendf(nil, `{"Body":%q}`, strings.Repeat("x", maxPayload))
+	anonymous := events.DeadLetter{Reason: events.ReasonCorrupt, FailedAt: time.Now(), Body: []byte("without an id")}
+	want := map[string]events.DeadLetter{}
+	for i, bury := range []func(context.Context, events.DeadLetter) error{n.conn.PublishDead, o.Bury} {
+		for _, d := range []events.DeadLetter{
+			unparseable(strings.Repeat(strconv.Itoa(i), maxPayload)), unparseable(strconv.Itoa(i)), invalid, anonymous,
+		} {
+			if err := bury(t.Context(), d); err != nil {
+				t.Fatal(err)
+			}
+			want[d.Identified().ID] = d
+		}
+	}
+	stored := letters(t, n.conn, DeadFilter{})
+	if len(stored) != len(want) {
+		t.Errorf("DEAD: got %d letters, want %d", len(stored), len(want))
+	}
+	for _, b := range stored {
+		got, d := b.Letter, want[b.Letter.ID]
+		whole := len(d.Body) < maxPayload && (d.Event == nil || len(d.Event.Payload) < maxPayload)
+		if b.Err != nil || got.Reason != d.Reason || !strings.HasPrefix(got.Detail, d.Detail) || got.Stripped == whole || whole && string(got.Body) != string(d.Body) {
+			t.Errorf("got %s %s (%s), stripped %v, %v; want %s (%s), stripped %v", got.ID, got.Reason, got.Detail, got.Stripped, b.Err, d.Reason, d.Detail, !whole)
+		}
+		if id := b.msg.Header.Get(jetstream.MsgIDHeader); id != "dead:"+d.Identified().ID {
+			t.Errorf("%s: got it stored as %s, want dead: and its id", got.ID, id)
+		}
+	}
+}
+
 // NATS turns out to take less than this disk did: what is too large for it holds up nothing, even if nobody can read it.
 func TestOutboxBuriesWhatNATSCannotTake(t *testing.T) {
 	n := natsAway(t)
@@ -293,7 +334,7 @@ func TestOutboxBuriesWhatNATSCannotTake(t *testing.T) {
 		}
 		reasons[d.ID] = d.Reason
 	}
-	if want := map[string]events.Reason{e.ID: events.ReasonTooLarge, digestOf(strange): events.ReasonCorrupt}; !maps.Equal(reasons, want) {
+	if want := map[string]events.Reason{e.ID: events.ReasonTooLarge, events.Digest(strange): events.ReasonCorrupt}; !maps.Equal(reasons, want) {
 		t.Errorf("DEAD: got %v, want %v", reasons, want)
 	}
 }

@@ -2,8 +2,6 @@ package broker
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -33,31 +31,21 @@ func (c *Conn) PublishRaw(ctx context.Context, e events.Event) (duplicate bool, 
 }
 
 // PublishDead stores d in DEAD and returns once acknowledged, at most once per letter ID within the
-// topology's Duplicates. Its errors are those of PublishRaw.
+// topology's Duplicates. A letter that is too large is stored in a shorter form. Its errors are those of PublishRaw.
 func (c *Conn) PublishDead(ctx context.Context, d events.DeadLetter) error {
-	m, err := letterMessage(ctx, d)
-	if err != nil {
+	return longestOf(d, func(form events.DeadLetter) error {
+		m, err := letterMessage(ctx, form)
+		if err != nil {
+			return err
+		}
+		_, err = c.store(ctx, m)
 		return err
-	}
-	_, err = c.store(ctx, m)
-	return err
+	})
 }
 
 // letterMessage is the message of a letter that is not about a task.
 func letterMessage(ctx context.Context, d events.DeadLetter) (*nats.Msg, error) {
-	if d.ID == "" && d.Event != nil {
-		d.ID = d.Event.ID
-	}
-	if d.ID == "" {
-		d.ID = digestOf(d.Body)
-	}
-	return deadMessage(ctx, d, "dead:"+d.ID)
-}
-
-// digestOf is the id of what has none of its own.
-func digestOf(b []byte) string {
-	digest := sha256.Sum256(b)
-	return hex.EncodeToString(digest[:])
+	return deadMessage(ctx, d, "dead:"+d.Identified().ID)
 }
 
 func rawMessage(ctx context.Context, e events.Event) (*nats.Msg, error) {

@@ -2,11 +2,8 @@ package ingest
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/http"
 	"runtime/debug"
 	"time"
 
@@ -38,15 +35,15 @@ func (s *Service) deliver(ctx context.Context, d events.Delivery, arrived time.T
 	res.accepted, res.rejected, res.err = s.guardedParse(d)
 	turn.reading.giveBack()
 	for _, letter := range res.rejected {
-		if err := s.bury(ctx, letter); err != nil {
+		if err := guard(func() error { return s.store.Bury(ctx, letter) }); err != nil {
 			return res.failed(err, d.Feed == events.FeedConversations && (letter.Event == nil || mayDecide(*letter.Event)))
 		}
 	}
 	for _, e := range res.accepted {
 		err := guard(func() error { return s.store.Put(ctx, e) })
 		if tooLargeToStore(err) {
-			letter := shortened(events.DeadLetter{ID: e.ID, FailedAt: e.ReceivedAt, Event: &e, Feed: e.Feed, Account: e.Account})
-			err = s.bury(ctx, letter)
+			letter := e.Letter(events.ReasonTooLarge, e.ReceivedAt)
+			err = guard(func() error { return s.store.Bury(ctx, letter) })
 			res.rejected = append(res.rejected, letter)
 		}
 		if err != nil {
@@ -60,26 +57,10 @@ func (s *Service) deliver(ctx context.Context, d events.Delivery, arrived time.T
 	return res
 }
 
-// bury stores letter, without what it quotes should that be more than the store can ever take.
-func (s *Service) bury(ctx context.Context, letter events.DeadLetter) error {
-	err := guard(func() error { return s.store.Bury(ctx, letter) })
-	if tooLargeToStore(err) {
-		return guard(func() error { return s.store.Bury(ctx, shortened(letter)) })
-	}
-	return err
-}
-
 // tooLargeToStore reports whether trying again is of no use, since the size is what is wrong.
 func tooLargeToStore(err error) bool {
 	var refusal interface{ TooLarge() bool }
 	return errors.As(err, &refusal) && refusal.TooLarge()
-}
-
-// shortened is what can be kept of a letter that is too large, which is then its reason.
-func shortened(letter events.DeadLetter) events.DeadLetter {
-	letter = letter.Shortened()
-	letter.Reason = events.ReasonTooLarge
-	return letter
 }
 
 // mayDecide reports whether the answer to e may decide on a user's action: e is a pre-action
@@ -92,23 +73,11 @@ func mayDecide(e events.Event) bool {
 func (s *Service) guardedParse(d events.Delivery) (accepted []events.Event, rejected []events.DeadLetter, err error) {
 	defer func() {
 		if value := recover(); value != nil {
-			accepted, rejected, err = nil, []events.DeadLetter{evidence(d)}, caught(value)
+			accepted, rejected, err = nil, []events.DeadLetter{d.Unparseable("parsing panicked")}, caught(value)
 		}
 	}()
 	accepted, rejected = s.parse(d)
 	return accepted, rejected, nil
-}
-
-func evidence(d events.Delivery) events.DeadLetter {
-	body := d.Body
-	if d.Method == http.MethodGet {
-		body = []byte(d.Query)
-	}
-	sum := sha256.Sum256(body)
-	return events.DeadLetter{
-		ID: "sha256:" + hex.EncodeToString(sum[:]), Reason: events.ReasonUnparseable, Detail: "parsing panicked",
-		FailedAt: d.ReceivedAt.UTC(), Feed: d.Feed, ContentType: d.ContentType, Body: body,
-	}
 }
 
 // guard calls f and returns its error, or its panic as one.

@@ -19,7 +19,8 @@ import (
 )
 
 // Store keeps what was received. After nil it is not lost. Neither method may keep its argument's
-// memory after it has returned.
+// memory after it has returned. An error of Put with TooLarge() bool that returns true says that e never fits; Bury stores a
+// letter that does not fit in a shorter form.
 type Store interface {
 	Put(ctx context.Context, e events.Event) error
 	Bury(ctx context.Context, d events.DeadLetter) error
