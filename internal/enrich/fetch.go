@@ -71,19 +71,20 @@ func (l *lane) ask(ctx context.Context, c call) asked {
 // settle learns from all answers, and waits for the longest time that one of them asks for, or sets the letter when the
 // event is overdue. It reports whether the item has all its answers. Time in which nothing could be asked does not make
 // it overdue, nor, when the host fails or there were too many calls, does any of the time since these began: neither
-// says anything about the event.
+// says anything about the event. But a host that fails for longer than OutageTimeout may be one that fails for this event.
 func (l *lane) settle(it *item, began time.Time, all []asked) (whole bool) {
 	var waited, wait time.Duration
-	excused := false
+	excused, failing := false, false
 	l.round++
 	whole = true
 	for _, a := range all {
 		waited, wait = max(waited, a.waited), max(wait, l.learn(it, a))
 		whole = whole && it.answerTo(a.call) != nil
+		failing = failing || a.blamesHost()
 		excused = excused || a.blamesPace() || a.blamesHost() && l.p.gate.hostOf(a.call).outage()
 	}
 	if excused {
-		if wait > 0 {
+		if !(failing && l.outlasted(it)) && wait > 0 {
 			l.pause(wait, nil)
 		}
 		l.excuse(it, time.Since(began))
@@ -142,10 +143,19 @@ func (r rule) stands(it *item) bool {
 
 // overdue reports whether it has held up its conversation for too long, and sets its letter if so.
 func (l *lane) overdue(it *item) bool {
+	return l.expired(it, func() time.Time { return it.headSince }, l.p.cfg.HeadTimeout)
+}
+
+// outlasted reports whether it has waited for an end of the host's outage for too long, and sets its letter if so.
+func (l *lane) outlasted(it *item) bool {
+	return l.p.cfg.OutageTimeout > 0 && l.expired(it, func() time.Time { return it.ledSince }, l.p.cfg.OutageTimeout)
+}
+
+func (l *lane) expired(it *item, since func() time.Time, limit time.Duration) bool {
 	l.p.mu.Lock()
-	since := it.headSince
+	began := since()
 	l.p.mu.Unlock()
-	if time.Since(since) < l.p.cfg.HeadTimeout {
+	if time.Since(began) < limit {
 		return false
 	}
 	e := it.changeEffort()

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/rollcall-events/rollcall/events"
 	"github.com/rollcall-events/rollcall/participants"
 	"github.com/rollcall-events/rollcall/validation"
@@ -34,10 +36,10 @@ var errHostUnwell = errors.New("the host is unwell")
 // and the process have a place for it, and the host's breaker is closed. An account that waits takes no place
 // of the process, so it delays no other.
 type gate struct {
-	holds   *holds
-	slots   chan struct{} // one per call under way in the whole process
-	hosts   map[host]*health
-	maxRate float64
+	holds *holds
+	slots chan struct{} // one per call under way in the whole process
+	hosts map[host]*health
+	rate  func() rate.Limit // of an account, in this process
 
 	mu         sync.Mutex
 	allowances map[validation.SID]*allowance
@@ -55,7 +57,7 @@ func newGate(cfg Config, accounts Accounts, log *slog.Logger) *gate {
 		holds:      newHolds(accounts, cfg.ProbeEvery, log),
 		slots:      make(chan struct{}, cfg.Concurrency),
 		hosts:      map[host]*health{hostConversations: newHealth(hostConversations, log), hostFlex: newHealth(hostFlex, log)},
-		maxRate:    cfg.MaxRate,
+		rate:       cfg.rate,
 		allowances: map[validation.SID]*allowance{},
 		doors:      map[holdKey]*door{},
 	}
@@ -133,7 +135,7 @@ func (g *gate) allowanceOf(account validation.SID) *allowance {
 	defer g.mu.Unlock()
 	a := g.allowances[account]
 	if a == nil {
-		a = &allowance{newThrottle(cap(g.slots)), newPace(g.maxRate)}
+		a = &allowance{newThrottle(cap(g.slots)), newPace(g.rate())}
 		g.allowances[account] = a
 	}
 	return a
@@ -147,7 +149,7 @@ func (g *gate) takePlace(ctx context.Context, a *allowance) error {
 	if err := a.acquire(ctx); err != nil {
 		return err
 	}
-	if err := a.limiter.Wait(ctx); err != nil {
+	if err := a.await(ctx, g.rate); err != nil {
 		a.release()
 		return err
 	}

@@ -67,6 +67,42 @@ func TestAHeadIsOverdueWhileOthersAreAnswered(t *testing.T) {
 	})
 }
 
+// Two conversations that Twilio never answers for look like an outage of the host when nothing else is asked.
+func TestAnOutageLastsNoLongerThanTheOperatorWaitsForItsEnd(t *testing.T) {
+	for name, tt := range map[string]struct {
+		limit   time.Duration
+		failing int // of 20 conversations; the others come too late to tell
+		letters int
+	}{
+		"without limit":          {0, 2, 0},
+		"few fail":               {time.Hour, 2, 2},
+		"enough for the breaker": {time.Hour, 20, 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, Config{HeadTimeout: 2 * time.Minute, OutageTimeout: tt.limit}, func(b *bench) {
+				b.api.answer = func(context.Context, int, question) ([]participants.Participant, error) { return nil, status(503) }
+				for n := range tt.failing {
+					b.handle(uint64(n+1), message(n))
+				}
+				after(59 * time.Minute)
+				if got := len(b.letters); got != 0 {
+					b.t.Errorf("got %d letters within the hour, want none", got)
+				}
+				b.wantMetric("rollcall_enrich_oldest_head_seconds 3540")
+				after(3 * time.Hour)
+				if got := len(b.letters); got != tt.letters {
+					b.t.Errorf("got %d letters, want %d", got, tt.letters)
+				}
+				for _, d := range b.letters {
+					if d.Reason != events.ReasonOverdue {
+						b.t.Errorf("got a letter for the reason %q, want overdue", d.Reason)
+					}
+				}
+			})
+		})
+	}
+}
+
 func TestTheTimeAfterAnOutageCounts(t *testing.T) {
 	bubble(t, Config{HeadTimeout: 2 * time.Minute}, func(b *bench) {
 		well := time.Now().Add(time.Hour)

@@ -12,12 +12,13 @@ import (
 )
 
 // item is a waiting task with what is known for it. Tens of thousands may wait, so what is equal is kept in memory once, and
-// what most have no use for yet is made only when it is needed. Only its lane's goroutine uses it, but for task and headSince, which p.mu guards.
+// what most have no use for yet is made only when it is needed. Only its lane's goroutine uses it, but for task, ledSince and headSince, which p.mu guards.
 type item struct {
 	task      Task
 	seq       uint64
 	came      time.Time // when it was first handed to this process
-	headSince time.Time // when it became the first on its key; moved on by the time in which no call could be made
+	ledSince  time.Time // when it became the first on its key
+	headSince time.Time // the same, moved on by the time in which no call could be made
 
 	id    uint64  // a hash of the event's
 	kept  int     // bytes of its event; 0 when it was shed

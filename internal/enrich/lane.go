@@ -206,8 +206,9 @@ func (l *lane) taskOf(it *item) Task {
 func (l *lane) lead(it *item) {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
-	if it.headSince.IsZero() {
-		it.headSince = time.Now()
+	if it.ledSince.IsZero() {
+		it.ledSince = time.Now()
+		it.headSince = it.ledSince
 	}
 }
 

@@ -182,7 +182,7 @@ func (p *Pipeline) gauges() []prometheus.Collector {
 		gauge("rollcall_enrich_paused_accounts", "Accounts that Twilio wants left alone for a while.", nil, func() float64 {
 			return float64(p.gate.countPaused())
 		}),
-		gauge("rollcall_enrich_oldest_head_seconds", "How long the slowest event has held up its conversation.", nil, p.oldestHead),
+		gauge("rollcall_enrich_oldest_head_seconds", "How long the slowest event has held up its conversation, whatever the reason.", nil, p.oldestHead),
 	}
 	for _, api := range apis() {
 		all = append(all, gauge("rollcall_enrich_held_accounts", "Accounts whose credentials are missing or refused.",
@@ -205,8 +205,8 @@ func (p *Pipeline) oldestHead() float64 {
 	defer p.mu.Unlock()
 	var oldest time.Duration
 	for _, l := range p.lanes {
-		if len(l.items) > 0 && !l.items[0].headSince.IsZero() {
-			oldest = max(oldest, time.Since(l.items[0].headSince))
+		if len(l.items) > 0 && !l.items[0].ledSince.IsZero() {
+			oldest = max(oldest, time.Since(l.items[0].ledSince))
 		}
 	}
 	return oldest.Seconds()

@@ -12,17 +12,30 @@ import (
 // often than the operator allows.
 type pace struct {
 	limiter *rate.Limiter
+	next    chan struct{} // who waits for the limiter
 
 	mu    sync.Mutex
 	until time.Time // Twilio wants no call before
 }
 
-// newPace returns the pace of at most perSecond calls a second, evenly spaced; 0 is no limit.
-func newPace(perSecond float64) *pace {
-	if perSecond == 0 {
-		return &pace{limiter: rate.NewLimiter(rate.Inf, 1)}
+// newPace returns the pace of at most limit calls a second, evenly spaced.
+func newPace(limit rate.Limit) *pace {
+	return &pace{limiter: rate.NewLimiter(limit, 1), next: make(chan struct{}, 1)}
+}
+
+// await waits until a call may be made at the rate that limit says, which may be another each time. One waits for the limiter
+// and the others for that one: those who wait for it keep to the rate of when they came.
+func (p *pace) await(ctx context.Context, limit func() rate.Limit) error {
+	select {
+	case p.next <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	return &pace{limiter: rate.NewLimiter(rate.Limit(perSecond), 1)}
+	defer func() { <-p.next }()
+	if now := limit(); p.limiter.Limit() != now {
+		p.limiter.SetLimit(now)
+	}
+	return p.limiter.Wait(ctx)
 }
 
 // pause leaves the account alone for d from now on, or longer where it was told so before.

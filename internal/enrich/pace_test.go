@@ -3,6 +3,7 @@ package enrich
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,6 +38,25 @@ func TestAnAccountIsNotCalledMoreOftenThanAllowed(t *testing.T) {
 				b.t.Fatalf("got call %d %v after the one before, want at least 100ms", i+2, gap)
 			}
 		}
+	})
+}
+
+func TestEnrichersShareTheRateOfAnAccount(t *testing.T) {
+	var enrichers atomic.Int32
+	enrichers.Store(2)
+	bubble(t, Config{MaxRate: 10, Enrichers: func() int { return int(enrichers.Load()) }}, func(b *bench) {
+		b.noted()
+		for n := range 200 {
+			b.handle(uint64(n+1), message(n))
+		}
+		after(10*time.Second - time.Millisecond)
+		b.wantCalls(50)
+		enrichers.Store(1) // the other is gone
+		after(10 * time.Second)
+		b.wantCalls(150)
+		enrichers.Store(5)
+		after(10 * time.Second)
+		b.wantCalls(170)
 	})
 }
 
