@@ -44,6 +44,7 @@ type Conn struct {
 	idle        *outage                            // tells when no tasks can be taken
 	strangers   *outage                            // tells when the other enrichers cannot be found
 	payload     atomic.Int64                       // what maxPayload returns; 0 until it is known
+	enrichers   atomic.Int64                       // how many processes Work, as far as this one knows; 0 while it does not
 	audits      atomic.Bool                        // this process is the one that audits
 
 	mu        sync.Mutex

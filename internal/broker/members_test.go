@@ -45,7 +45,7 @@ func newTeam(t *testing.T, s *Embedded, n int) *team {
 func (tm *team) settle(t *testing.T) {
 	t.Helper()
 	eventually(t, "all know one another", func() bool {
-		return !slices.ContainsFunc(tm.conns, func(c *Conn) bool { return known(c) != len(tm.conns) })
+		return !slices.ContainsFunc(tm.conns, func(c *Conn) bool { return known(c) != len(tm.conns) || c.Enrichers() != len(tm.conns) })
 	})
 }
 
@@ -101,6 +101,9 @@ func TestOneProcessOwnsAll(t *testing.T) {
 		t.Errorf("got %d partitions, want all 8", got)
 	}
 	tm.workers[0].stop()
+	if got := tm.conns[0].Enrichers(); got != 1 {
+		t.Errorf("got %d enrichers, want 1 after Work has returned", got)
+	}
 	if got, members := owned(tm.conns[0]), known(tm.conns[0]); got != 0 || members != 0 {
 		t.Errorf("after the end: got %d partitions among %d, want none", got, members)
 	}

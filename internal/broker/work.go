@@ -50,6 +50,9 @@ func (c *Conn) Work(ctx context.Context, handle func(*Task)) error {
 	}
 }
 
+// Enrichers returns how many processes Work, as far as this one knows: at least 1.
+func (c *Conn) Enrichers() int { return max(1, int(c.enrichers.Load())) }
+
 // workAll takes from every partition until ctx is done, or QUEUE is gone or has another number of partitions: first from those
 // that this process owns, and from the others what their owners leave.
 func (c *Conn) workAll(ctx context.Context, handle func(*Task)) error {
@@ -64,11 +67,13 @@ func (c *Conn) workAll(ctx context.Context, handle func(*Task)) error {
 	members := c.join(ctx)
 	deal := func(all []string) {
 		c.metrics.dealt(len(all), ranks.deal(all, members.self))
+		c.enrichers.Store(int64(len(all)))
 		c.audits.Store(ranks.owns(auditedBy))
 	}
 	deal(members.names())
 	defer c.metrics.dealt(0, 0)
 	defer c.audits.Store(false)
+	defer c.enrichers.Store(0)
 	var wg sync.WaitGroup
 	wg.Go(func() { members.run(ctx, deal) })
 	for p := range partitions {
