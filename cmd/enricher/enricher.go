@@ -68,7 +68,9 @@ func newEnricher(ctx context.Context, s *runSettings, log *slog.Logger) (*enrich
 	if err != nil {
 		return nil, fmt.Errorf("set up the client of Twilio's API: %w", err)
 	}
-	if e.pipeline, err = enrich.New(s.config(), client, e.book, log, reg); err != nil {
+	pipeline := s.config()
+	pipeline.Enrichers = func() int { return e.conn.Enrichers() } // there is none to ask before there are tasks
+	if e.pipeline, err = enrich.New(pipeline, client, e.book, log, reg); err != nil {
 		return nil, fmt.Errorf("set up the pipeline: %w", err)
 	}
 	return e, e.open(ctx, reg)

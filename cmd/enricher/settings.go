@@ -59,11 +59,12 @@ type runSettings struct {
 
 // Enrichment says how hard to try.
 type Enrichment struct {
-	Concurrency int           `group:"enrichment" default:"64" help:"Calls to Twilio under way at once; fewer of an account while Twilio answers it with 429."`
+	Concurrency int           `group:"enrichment" default:"64" help:"Calls to Twilio that this enricher has under way at once; fewer of an account while Twilio answers it with 429."`
 	CallTimeout time.Duration `group:"enrichment" default:"15s" help:"How long one call to Twilio may take, all its pages."`
 	HeadTimeout time.Duration `group:"enrichment" default:"15m" help:"How long one event may hold up its conversation before it is given up as overdue. It runs only while Twilio can be asked: not while the account's credentials are refused or its calls must wait, nor while the host fails as a whole."`
+	Outage      time.Duration `name:"outage-timeout" group:"enrichment" default:"0s" help:"How long one event may hold up its conversation while the host fails as a whole, before it is given up as overdue. 0s: for as long as the host does. A conversation that Twilio can never answer for looks like that when little else is asked."`
 	ProbeEvery  time.Duration `group:"enrichment" default:"30s" help:"How often an account whose credentials Twilio refuses is tried again. Changed credentials are tried at once."`
-	MaxRate     float64       `group:"enrichment" default:"0" help:"Requests a second to Twilio that each account may make on average, such as 20 or 0.5; 0 is no limit. Each page of a list counts; a list that was begun is read to its end, and later calls make up for it."`
+	MaxRate     float64       `group:"enrichment" default:"0" help:"Requests a second to Twilio that each account may make on average, of all enrichers together, such as 20 or 0.5; 0 is no limit. Each enricher takes an even part. Each page of a list counts; a list that was begun is read to its end, and later calls make up for it."`
 	MaxRoster   time.Duration `name:"max-roster-age" group:"enrichment" default:"0s" help:"For messages, deliveries and communications: how old a roster that was already fetched may be, counted back from the event's arrival. 0s: none is reused."`
 	AuditAfter  time.Duration `group:"enrichment" default:"2m" help:"An event that is stored and neither waits for an enricher nor has an outcome becomes a dead letter (reason missed), once later events have had theirs for this long. At least 30s; 0s: nobody looks."`
 	StopTimeout time.Duration `group:"enrichment" default:"20s" help:"How long calls under way may take when stopping. Whatever stops this process must allow it more than that."`
@@ -97,6 +98,9 @@ func (e *Enrichment) Check() (ps settings.Problems) {
 	if !(e.MaxRate >= 0 && e.MaxRate <= maxRate) { // NaN is neither
 		ps.Add("ROLLCALL_MAX_RATE", "is not a number of calls a second", "give 0 to 10000; 0 is no limit")
 	}
+	if e.Outage < 0 {
+		ps.Add("ROLLCALL_OUTAGE_TIMEOUT", "is negative", "give a duration such as 24h, or 0s")
+	}
 	if e.MaxRoster < 0 {
 		ps.Add("ROLLCALL_MAX_ROSTER_AGE", "is negative", "give a duration such as 2s, or 0s")
 	}
@@ -112,13 +116,14 @@ func (e *Enrichment) Check() (ps settings.Problems) {
 // config is the Pipeline's.
 func (e *Enrichment) config() enrich.Config {
 	return enrich.Config{
-		Concurrency:  e.Concurrency,
-		CallTimeout:  e.CallTimeout,
-		HeadTimeout:  e.HeadTimeout,
-		StopTimeout:  e.StopTimeout,
-		ProbeEvery:   e.ProbeEvery,
-		MaxRate:      e.MaxRate,
-		MaxRosterAge: e.MaxRoster,
+		Concurrency:   e.Concurrency,
+		CallTimeout:   e.CallTimeout,
+		HeadTimeout:   e.HeadTimeout,
+		OutageTimeout: e.Outage,
+		StopTimeout:   e.StopTimeout,
+		ProbeEvery:    e.ProbeEvery,
+		MaxRate:       e.MaxRate,
+		MaxRosterAge:  e.MaxRoster,
 	}
 }
 
