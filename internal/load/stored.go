@@ -16,13 +16,18 @@ func stages() []events.Stage {
 	return []events.Stage{events.StageRaw, events.StageEnriched, events.StageDead}
 }
 
-// patience is how long nothing may come out of the pipeline before the rest counts as lost.
-const patience = 2 * time.Minute
+const (
+	// patience is how long nothing may come out of the pipeline before the rest counts as lost, and how long NATS may be away.
+	patience = 2 * time.Minute
+	look     = 50 * time.Millisecond // between two looks at the streams
+	silence  = 10 * time.Second      // how long a message may take before it is asked for anew
+)
 
 // Stored is what the streams have stored since a mark: what came of a run. Nobody else may send during it.
 type Stored struct {
-	js    jetstream.JetStream
-	marks map[events.Stage]mark
+	js                jetstream.JetStream
+	marks             map[events.Stage]mark
+	patience, silence time.Duration
 }
 
 // mark is where a stream ended.
@@ -33,7 +38,7 @@ type mark struct {
 
 // Mark returns a Stored that begins at the present end of the streams.
 func Mark(ctx context.Context, js jetstream.JetStream) (*Stored, error) {
-	s := &Stored{js: js, marks: map[events.Stage]mark{}}
+	s := &Stored{js: js, marks: map[events.Stage]mark{}, patience: patience, silence: silence}
 	for _, stage := range stages() {
 		name, err := js.StreamNameBySubject(ctx, pattern(stage))
 		if err != nil {
@@ -63,15 +68,19 @@ func (s *Stored) atMost(ctx context.Context, stage events.Stage) (int, error) {
 
 // Count returns how many events of a stage have been stored since the mark.
 func (s *Stored) Count(ctx context.Context, stage events.Stage) (int, error) {
-	m := s.marks[stage]
-	consumer, err := s.js.CreateConsumer(ctx, m.stream, jetstream.ConsumerConfig{
+	return s.countFrom(ctx, stage, s.marks[stage].last+1)
+}
+
+func (s *Stored) countFrom(ctx context.Context, stage events.Stage, first uint64) (int, error) {
+	stream := s.marks[stage].stream
+	consumer, err := s.js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{
 		FilterSubject: pattern(stage), AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: m.last + 1,
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: first,
 	})
 	if err != nil {
 		return 0, fmt.Errorf("count %s events: %w", stage, err)
 	}
-	if err := s.js.DeleteConsumer(ctx, m.stream, consumer.CachedInfo().Name); err != nil {
+	if err := s.js.DeleteConsumer(ctx, stream, consumer.CachedInfo().Name); err != nil {
 		return 0, fmt.Errorf("count %s events: %w", stage, err)
 	}
 	return int(consumer.CachedInfo().NumPending), nil //nolint:gosec // not that many
@@ -96,20 +105,24 @@ func (s *Stored) out(ctx context.Context, owed int) (out int, err error) {
 }
 
 // Settle waits until as many events have come out as owed, or none has for so long that the rest will not. Whether they are the
-// right ones is for the ledger to judge.
+// right ones is for the ledger to judge. While NATS does not answer nothing comes out, and that is an error only when it lasts.
 func (s *Stored) Settle(ctx context.Context, owed int) error {
-	ticker := time.NewTicker(50 * time.Millisecond)
+	ticker := time.NewTicker(look)
 	defer ticker.Stop()
 	last, since := -1, time.Now()
 	for {
-		out, err := s.out(ctx, owed)
+		var out int
+		away, err := s.insist(ctx, func() (err error) {
+			out, err = s.out(ctx, owed)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		if out != last {
+		if since = since.Add(away); out != last {
 			last, since = out, time.Now()
 		}
-		if out >= owed || time.Since(since) > patience {
+		if out >= owed || time.Since(since) > s.patience {
 			return nil
 		}
 		select {
@@ -120,7 +133,28 @@ func (s *Stored) Settle(ctx context.Context, owed int) error {
 	}
 }
 
-// Judge records everything that was stored since the mark in ledger, and returns its verdict.
+// insist tries until it succeeds, or has failed for as long as there is patience. away is how long it failed.
+func (s *Stored) insist(ctx context.Context, try func() error) (away time.Duration, err error) {
+	ticker := time.NewTicker(look)
+	defer ticker.Stop()
+	for began := time.Now(); ; {
+		err := try()
+		if err == nil {
+			return away, nil
+		}
+		if away = time.Since(began); away > s.patience {
+			return away, fmt.Errorf("NATS has not answered as it should for %s (see that it runs, then start again): %w", away.Round(time.Second), err)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return away, ctx.Err()
+		}
+	}
+}
+
+// Judge records everything that was stored since the mark in ledger, and returns its verdict. When NATS fails meanwhile, it goes on
+// where it was.
 func (s *Stored) Judge(ctx context.Context, ledger *sandbox.Ledger) (sandbox.Verdict, error) {
 	for _, stage := range stages() {
 		if err := s.read(ctx, stage, ledger); err != nil {
@@ -131,28 +165,51 @@ func (s *Stored) Judge(ctx context.Context, ledger *sandbox.Ledger) (sandbox.Ver
 }
 
 func (s *Stored) read(ctx context.Context, stage events.Stage, ledger *sandbox.Ledger) error {
-	n, err := s.Count(ctx, stage)
-	if err != nil || n == 0 {
-		return err
+	next, more := s.marks[stage].last+1, true
+	for more {
+		if _, err := s.insist(ctx, func() (err error) {
+			before := next
+			if next, more, err = s.readFrom(ctx, stage, next, ledger); next > before {
+				return nil // what ended it is nothing yet: it is getting on
+			}
+			return err
+		}); err != nil {
+			return err
+		}
 	}
-	m := s.marks[stage]
-	consumer, err := s.js.OrderedConsumer(ctx, m.stream, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{pattern(stage)}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: m.last + 1,
+	return nil
+}
+
+// readFrom reads a stage's events from the sequence first on, as far as it can. next is where to go on, if there is more.
+func (s *Stored) readFrom(ctx context.Context, stage events.Stage, first uint64, ledger *sandbox.Ledger) (next uint64, more bool, err error) {
+	next = first
+	n, err := s.countFrom(ctx, stage, first)
+	if err != nil || n == 0 {
+		return next, err != nil, err
+	}
+	consumer, err := s.js.OrderedConsumer(ctx, s.marks[stage].stream, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{pattern(stage)}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: first,
+		MaxResetAttempts: 1, // how long to insist is not its own affair
 	})
 	if err != nil {
-		return err
+		return next, true, err
 	}
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(1000))
 	if err != nil {
-		return err
+		return next, true, err
 	}
 	defer messages.Stop()
 	for range n {
-		msg, err := messages.Next(jetstream.NextMaxWait(10 * time.Second))
+		msg, err := messages.Next(jetstream.NextMaxWait(s.silence))
 		if err != nil {
-			return err
+			return next, true, err
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return next, true, err
 		}
 		ledger.Stored(stage, msg.Data())
+		next = meta.Sequence.Stream + 1
 	}
-	return nil
+	return next, false, nil
 }
