@@ -25,7 +25,7 @@
 // The API is called with the API key, or else with the account SID and the auth
 // token. An account needs one of all these: a process that only receives webhooks can be
 // given a file of signing keys, one that only calls the API a file of API keys.
-// A field that is not listed here is an error, and so is a secret with white space, quotes or anything
+// A field that is not listed here or is given twice is an error, and so is a secret with white space, quotes or anything
 // but visible ASCII characters in it, or with more than 256 of them.
 // The file should be readable by its owner alone.
 package credentials

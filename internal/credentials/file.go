@@ -1,12 +1,15 @@
 package credentials
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/rollcall-events/rollcall/participants"
 	"github.com/rollcall-events/rollcall/validation"
@@ -19,7 +22,7 @@ func parse(content []byte) ([]Account, error) {
 	if err := json.Unmarshal(content, &top.raw); err != nil {
 		return nil, positioned(content, err)
 	}
-	entries, _ := take[[]map[string]json.RawMessage](&top, "accounts", "must be a list of objects")
+	entries, _ := take[[]map[string]jsontext.Value](&top, "accounts", "must be a list of objects")
 	top.refuseOthers()
 
 	accounts := make([]Account, len(entries))
@@ -41,21 +44,40 @@ func parse(content []byte) ([]Account, error) {
 	return accounts, nil
 }
 
-// positioned says where content stops being an object. The decoder's own words quote it.
+// positioned says where content stops being an object with each field once. The decoder's own words quote it.
 func positioned(content []byte, err error) error {
-	syntax, ok := errors.AsType[*json.SyntaxError](err)
-	if !ok {
+	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
+	switch {
+	case !ok:
 		return errors.New("must be a JSON object")
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return problems{place(syntax.JSONPointer) + ": is given twice"}
 	}
-	before := content[:min(int(syntax.Offset), len(content))]
-	line := 1 + strings.Count(string(before), "\n")
-	column := len(before) - 1 - strings.LastIndexByte(string(before), '\n')
+	before := string(content[:min(int(syntax.ByteOffset), len(content))])
+	line := 1 + strings.Count(before, "\n")
+	column := len(before) - strings.LastIndexByte(before, '\n')
 	return fmt.Errorf("not JSON at line %d, column %d", line, column)
+}
+
+// place returns pointer as problems name a field: "accounts[0].auth_token".
+func place(pointer jsontext.Pointer) string {
+	var b strings.Builder
+	for token := range pointer.Tokens() {
+		switch _, err := strconv.Atoi(token); {
+		case err == nil:
+			b.WriteString("[" + token + "]")
+		case b.Len() > 0:
+			b.WriteString("." + token)
+		default:
+			b.WriteString(token)
+		}
+	}
+	return b.String()
 }
 
 // fields takes one object apart, field by field, and notes every problem.
 type fields struct {
-	raw      map[string]json.RawMessage
+	raw      map[string]jsontext.Value
 	problems problems
 }
 

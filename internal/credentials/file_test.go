@@ -54,10 +54,15 @@ func TestBadFiles(t *testing.T) {
 		content string
 		want    []string
 	}{
-		"empty":                  {"", []string{"not JSON at line 1, column 0"}},
+		"empty":                  {"", []string{"not JSON at line 1, column 1"}},
 		"no JSON":                {"{\n  \"accounts\": hunter2\n}", []string{"not JSON at line 2, column 15"}},
-		"cut":                    {account(good)[:40], []string{"not JSON at line 1, column 40"}},
+		"cut":                    {account(good)[:40], []string{"not JSON at line 1, column 41"}},
 		"more after the object":  {account(good) + "\n{}", []string{"not JSON at line 2, column 1"}},
+		"accounts twice":         {`{"accounts":[],"accounts":[]}`, []string{"accounts: is given twice"}},
+		"a field twice":          {`{"accounts":[{` + good + `},{"account_sid":"` + sid2 + `","auth_token":"hunter2","auth_token":"hunter2"}]}`, []string{"accounts[1].auth_token: is given twice"}},
+		"a field twice, escaped": {account(good + `,"auth_t\u006fken":"t"`), []string{"accounts[0].auth_token: is given twice"}},
+		"a field twice, deeper":  {account(good + `,"x":[{"y":[[{"z":1,"z":2}]]}]`), []string{"accounts[0].x[0].y[0][0].z: is given twice"}},
+		"bytes that are no text": {account(good + ",\"signing_keys\":[\"\xff\"]"), []string{"not JSON at line 1, column 106"}},
 		"a list":                 {`["hunter2"]`, []string{"must be a JSON object"}},
 		"null":                   {`null`, []string{"accounts: there is none"}},
 		"no accounts":            {`{"accounts":[]}`, []string{"accounts: there is none"}},
