@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"container/list"
 	"slices"
 	"sync"
 	"time"
@@ -9,18 +10,18 @@ import (
 	"github.com/rollcall-events/rollcall/participants"
 )
 
-// shelf keeps whole answers of Twilio for events that may be given one whose call began before they came.
-// It holds at most shelfMost participants: the oldest answers go first. It is safe for concurrent use.
+// shelf keeps whole answers of Twilio for events that may be given one whose call began before they came: the last one to each call.
+// It holds at most shelfMost participants: the answers that were put or found longest ago go first. It is safe for concurrent use.
 type shelf struct {
 	age time.Duration // 0: nothing is kept
 
 	mu      sync.Mutex
-	answers map[call]*answer
-	order   []kept // as they were put, also those that another has replaced
-	weight  int    // of all in order
+	entries map[call]*list.Element // in order
+	order   *list.List             // of shelved, what was used longest ago first
+	weight  int                    // of all
 }
 
-type kept struct {
+type shelved struct {
 	call   call
 	answer *answer
 }
@@ -29,7 +30,7 @@ type kept struct {
 const shelfMost = 50_000
 
 func newShelf(age time.Duration) *shelf {
-	return &shelf{age: age, answers: map[call]*answer{}}
+	return &shelf{age: age, entries: map[call]*list.Element{}, order: list.New()}
 }
 
 // mayBeStale reports whether e may be given an answer from before it came. Only what is said in a conversation may: there is
@@ -58,16 +59,19 @@ func (s *shelf) find(c call, e *events.Event, came time.Time) *answer {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := s.answers[c]
-	switch {
-	case a == nil:
+	entry := s.entries[c]
+	if entry == nil {
 		return nil
+	}
+	a := at(entry).answer
+	switch {
 	case !mayBeStale(e):
-		delete(s.answers, c)
+		s.remove(entry)
 		return nil
 	case a.began.Before(came.Add(-s.age)), !names(e, a):
 		return nil
 	}
+	s.order.MoveToBack(entry)
 	return a
 }
 
@@ -78,26 +82,36 @@ func (s *shelf) put(c call, a *answer) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.answers[c] = a
-	s.order = append(s.order, kept{c, a})
+	if entry := s.entries[c]; entry != nil {
+		s.remove(entry)
+	}
+	s.entries[c] = s.order.PushBack(shelved{c, a})
 	s.weight += a.weight()
 	s.trim()
 }
 
-// trim forgets what is too old or too much. s.mu is held.
+// trim forgets what is too much, and what is too old among what was used longest ago. s.mu is held.
 func (s *shelf) trim() {
-	oldest, n := time.Now().Add(-s.age), 0
-	for _, k := range s.order {
-		if s.weight <= shelfMost && !k.answer.began.Before(oldest) {
-			break
+	oldest := time.Now().Add(-s.age)
+	for entry := s.order.Front(); entry != nil; entry = s.order.Front() {
+		if s.weight <= shelfMost && !at(entry).answer.began.Before(oldest) {
+			return
 		}
-		if s.answers[k.call] == k.answer {
-			delete(s.answers, k.call)
-		}
-		s.weight -= k.answer.weight()
-		n++
+		s.remove(entry)
 	}
-	s.order = slices.Delete(s.order, 0, n)
+}
+
+// remove forgets what is at entry. s.mu is held.
+func (s *shelf) remove(entry *list.Element) {
+	gone := at(entry)
+	s.order.Remove(entry)
+	delete(s.entries, gone.call)
+	s.weight -= gone.answer.weight()
+}
+
+func at(entry *list.Element) shelved {
+	held, _ := entry.Value.(shelved) // nothing else is in the list
+	return held
 }
 
 // weight is what an answer takes, in participants.

@@ -160,27 +160,104 @@ func TestARefusalIsNotReused(t *testing.T) {
 	})
 }
 
+// shelfOf returns a shelf, and how to put an answer of the given weight to the call n there.
+func shelfOf(age time.Duration) (s *shelf, put func(n, weight int)) {
+	s = newShelf(age)
+	return s, func(n, weight int) {
+		s.put(call{within: fmt.Sprint(n)}, &answer{verdict: verdictUse, began: time.Now(), participants: make([]participants.Participant, weight-1)})
+	}
+}
+
+func (s *shelf) has(n int) bool {
+	e := message(1)
+	return s.find(call{within: fmt.Sprint(n)}, &e, time.Now()) != nil
+}
+
+func (s *shelf) wantHeld(t *testing.T, answers, weight int) {
+	t.Helper()
+	if len(s.entries) != answers || s.order.Len() != answers || s.weight != weight {
+		t.Errorf("got %d answers, %d in order, of weight %d, want %d of weight %d", len(s.entries), s.order.Len(), s.weight, answers, weight)
+	}
+}
+
 func TestTheShelfIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newShelf(time.Minute)
-		crowd := make([]participants.Participant, 999)
-		put := func(n int) {
-			s.put(call{within: fmt.Sprint(n)}, &answer{verdict: verdictUse, began: time.Now(), participants: crowd})
+		s, put := shelfOf(time.Minute)
+		const most = shelfMost / 1000
+		for n := range 10 * most {
+			put(n, 1000)
 		}
-		for n := range 1000 {
-			put(n)
-		}
-		if len(s.answers) != shelfMost/1000 || len(s.order) != len(s.answers) || s.weight != shelfMost {
-			t.Errorf("got %d answers of weight %d, want %d", len(s.answers), s.weight, shelfMost/1000)
-		}
-		put(999) // in the place of what is there
-		if len(s.answers) != shelfMost/1000-1 || s.weight != shelfMost {
-			t.Errorf("got %d answers of weight %d, want one less and the same weight", len(s.answers), s.weight)
-		}
+		s.wantHeld(t, most, shelfMost)
+		put(10*most, 1)
+		s.wantHeld(t, most, shelfMost-999)
 		<-time.After(2 * time.Minute)
-		put(1000)
-		if len(s.answers) != 1 || len(s.order) != 1 || s.weight != 1000 {
-			t.Errorf("got %d answers of weight %d when all others are too old, want 1", len(s.answers), s.weight)
+		put(0, 1000) // all others are too old
+		s.wantHeld(t, 1, 1000)
+	})
+}
+
+// One busy conversation is one answer, however often it is fetched.
+func TestARosterTakesThePlaceOfTheOneBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, put := shelfOf(time.Minute)
+		put(1, 2)
+		for range shelfMost {
+			put(2, 2)
+		}
+		s.wantHeld(t, 2, 4)
+		put(2, 1000)
+		s.wantHeld(t, 2, 1002)
+		if !s.has(1) {
+			t.Error("got the answer to another call crowded off, want it kept")
 		}
 	})
+}
+
+func TestWhatWasUsedLongestAgoGoesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, put := shelfOf(time.Minute)
+		const most = shelfMost / 1000
+		for n := range most {
+			put(n, 1000)
+		}
+		put(1, 1000) // anew
+		if !s.has(0) {
+			t.Fatal("got nothing, want the first answer")
+		}
+		put(most, 1000)
+		for n, want := range map[int]bool{0: true, 1: true, 2: false, 3: true, most: true} {
+			if got := s.has(n); got != want {
+				t.Errorf("answer %d: got held %v, want %v", n, got, want)
+			}
+		}
+	})
+}
+
+func TestWhatAnEventMayChangeWeighsNothing(t *testing.T) {
+	s, put := shelfOf(time.Minute)
+	put(1, 1000)
+	joined := as(message(1), "participant", "added")
+	if a := s.find(call{within: "1"}, &joined, time.Now()); a != nil {
+		t.Errorf("got %+v, want nothing", a)
+	}
+	s.wantHeld(t, 0, 0)
+}
+
+// BenchmarkShelf measures what it costs to keep the roster of a conversation, beside those of as many others as there is room for.
+func BenchmarkShelf(b *testing.B) {
+	for name, conversations := range map[string]int{"one conversation": 1, "as many as fit": shelfMost / 10, "twice as many": shelfMost / 5} {
+		b.Run(name, func(b *testing.B) {
+			s := newShelf(time.Hour)
+			people := make([]participants.Participant, 9)
+			calls := make([]call, conversations)
+			for n := range calls {
+				calls[n] = call{within: fmt.Sprint(n)}
+				s.put(calls[n], &answer{verdict: verdictUse, began: time.Now(), participants: people})
+			}
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				s.put(calls[n%conversations], &answer{verdict: verdictUse, began: time.Now(), participants: people})
+			}
+		})
+	}
 }
