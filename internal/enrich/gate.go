@@ -115,15 +115,19 @@ func (g *gate) admit(ctx context.Context, c call) (*pass, error) {
 		if err := g.takePlace(ctx, a); err != nil {
 			return nil, err
 		}
-		if a.paused() > 0 || !probe && g.holds.isHeld(k) {
-			g.leavePlace(a) // things have changed meanwhile
-			continue
-		}
-		if !h.breaker.TryAcquirePermit() {
+		switch {
+		case a.paused() > 0, !probe && g.holds.isHeld(k): // things have changed meanwhile
+			a.yield()
+			g.leavePlace(a)
+		case !h.breaker.TryAcquirePermit():
+			a.yield()
 			g.leavePlace(a)
 			return nil, errHostUnwell
+		default:
+			a.spend(1)
+			a.yield()
+			return &pass{gate: g, call: c, cred: cred, allowance: a, began: time.Now()}, nil
 		}
-		return &pass{gate: g, call: c, cred: cred, allowance: a, began: time.Now()}, nil
 	}
 }
 
@@ -141,7 +145,8 @@ func (g *gate) allowanceOf(account validation.SID) *allowance {
 	return a
 }
 
-// takePlace waits for a place in the account's throttle, then for its pace, and last for a place in the process.
+// takePlace waits for a place in the account's throttle, then for its pace, and last for a place in the process. After nil,
+// yield and leavePlace must be called.
 func (g *gate) takePlace(ctx context.Context, a *allowance) error {
 	if err := a.rest(ctx); err != nil {
 		return err
@@ -157,6 +162,7 @@ func (g *gate) takePlace(ctx context.Context, a *allowance) error {
 	case g.slots <- struct{}{}:
 		return nil
 	case <-ctx.Done():
+		a.yield()
 		a.release()
 		return ctx.Err()
 	}
@@ -172,9 +178,7 @@ func (g *gate) leavePlace(a *allowance) {
 // account's next calls wait that much longer.
 func (p *pass) leave(v verdict, e *participants.Error, requests int) {
 	g, r := p.gate, rules[v]
-	for range requests - 1 {
-		p.allowance.limiter.Reserve()
-	}
+	p.allowance.spend(requests - 1)
 	switch h := g.hostOf(p.call); {
 	case r.host:
 		h.failedFor(p.call.within, reached(e))

@@ -12,7 +12,7 @@ import (
 // often than the operator allows.
 type pace struct {
 	limiter *rate.Limiter
-	next    chan struct{} // who waits for the limiter
+	next    chan struct{} // who is next to make a request; empty where there is no limit
 
 	mu    sync.Mutex
 	until time.Time // Twilio wants no call before
@@ -23,19 +23,52 @@ func newPace(limit rate.Limit) *pace {
 	return &pace{limiter: rate.NewLimiter(limit, 1), next: make(chan struct{}, 1)}
 }
 
-// await waits until a call may be made at the rate that limit says, which may be another each time. One waits for the limiter
-// and the others for that one: those who wait for it keep to the rate of when they came.
+// await waits until a request may be made at the rate that limit says, which may be another each time, but always or never rate.Inf.
+// After nil, yield must be called, and spend before it if the request is made. One waits for the rate and the others for
+// that one: so they keep to the rate of when it is their turn, and who need not make the request after all leaves it to the next.
 func (p *pace) await(ctx context.Context, limit func() rate.Limit) error {
+	if p.limiter.Limit() == rate.Inf {
+		return nil
+	}
 	select {
 	case p.next <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { <-p.next }()
-	if now := limit(); p.limiter.Limit() != now {
+	for d := p.short(limit()); d > 0; d = p.short(limit()) {
+		if err := sleep(ctx, d); err != nil {
+			p.yield()
+			return err
+		}
+	}
+	return nil
+}
+
+// short returns how long it takes at the rate of now until a request may be made.
+func (p *pace) short(now rate.Limit) time.Duration {
+	if p.limiter.Limit() != now {
 		p.limiter.SetLimit(now)
 	}
-	return p.limiter.Wait(ctx)
+	missing := 1 - p.limiter.Tokens()
+	if missing <= 0 {
+		return 0
+	}
+	seconds := min(missing/float64(now), time.Hour.Seconds()) // no duration can hold what a tiny rate says
+	return time.Duration(seconds*float64(time.Second)) + time.Microsecond
+}
+
+// yield lets the next one wait for the rate.
+func (p *pace) yield() {
+	if p.limiter.Limit() != rate.Inf {
+		<-p.next
+	}
+}
+
+// spend counts requests that are made, or were.
+func (p *pace) spend(requests int) {
+	for range requests {
+		p.limiter.Reserve()
+	}
 }
 
 // pause leaves the account alone for d from now on, or longer where it was told so before.
@@ -58,13 +91,21 @@ func (p *pace) paused() time.Duration {
 // those who wait do not come back together.
 func (p *pace) rest(ctx context.Context) error {
 	for d := p.paused(); d > 0; d = p.paused() {
-		timer := time.NewTimer(d + upTo(d/10))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
+		if err := sleep(ctx, d+upTo(d/10)); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// sleep waits for d, or until ctx is done, and returns its error then.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -123,6 +123,39 @@ func TestAPauseHoldsBackThoseWhoWaitForAPlace(t *testing.T) {
 	})
 }
 
+// Those who find the account held when it is their turn make no call, and the rate is not spent by them.
+func TestACallThatIsNotMadeCostsNothingOfTheRate(t *testing.T) {
+	bubble(t, Config{MaxRate: 0.1}, func(b *bench) {
+		const n = 10
+		var times []time.Time
+		b.api.answer = func(_ context.Context, i int, _ question) ([]participants.Participant, error) {
+			b.api.mu.Lock()
+			times = append(times, time.Now())
+			b.api.mu.Unlock()
+			if i == 1 {
+				<-time.After(time.Second)
+				return nil, status(401)
+			}
+			return nil, nil
+		}
+		for i := range n {
+			b.handle(uint64(i+1), message(i))
+		}
+		after(5 * time.Second)
+		b.accounts.set(account, "second")
+		after(n * 10 * time.Second)
+		b.wantCalls(1 + n)
+		if got := len(b.publishedIDs()); got != n {
+			b.t.Errorf("got %d published, want %d", got, n)
+		}
+		for i, at := range times[1:] {
+			if gap := at.Sub(times[i]); gap < 9*time.Second {
+				b.t.Errorf("got call %d %v after the one before, want 10s", i+2, gap)
+			}
+		}
+	})
+}
+
 func TestAPauseEndsWithItsContextAndIsNeverShortened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPace(0)
