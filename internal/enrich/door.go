@@ -13,8 +13,10 @@ import (
 type door struct {
 	host *health
 
+	all int // places
+
 	mu      sync.Mutex
-	places  int
+	places  int // that are free
 	queue   []func()
 	open    bool // to all, since the Pipeline stops
 	waiting bool // for the host; a timer runs
@@ -24,7 +26,9 @@ type door struct {
 // others ask NATS or publish.
 const doorsPerCall = 4
 
-func newDoor(calls int, h *health) *door { return &door{host: h, places: doorsPerCall * calls} }
+func newDoor(calls int, h *health) *door {
+	return &door{host: h, all: doorsPerCall * calls, places: doorsPerCall * calls}
+}
 
 // enter calls begin, which must not block, once there is a place: at once where there is one. leave must be called later.
 func (d *door) enter(begin func()) {
@@ -58,6 +62,13 @@ func (d *door) letAllIn() {
 	defer d.mu.Unlock()
 	d.open, d.places = true, math.MaxInt/2
 	d.admit()
+}
+
+// isEmpty reports whether nobody is inside or waits.
+func (d *door) isEmpty() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.places == d.all && len(d.queue) == 0 && !d.waiting
 }
 
 // shut reports whether the host is unwell. d.mu is held.

@@ -173,7 +173,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		case <-p.extend.C:
 			p.extendAll()
 		case <-recheck.C:
-			p.gate.holds.tick()
+			p.gate.tick()
 		}
 	}
 }

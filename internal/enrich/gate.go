@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -42,14 +43,16 @@ type gate struct {
 	rate  func() rate.Limit // of an account, in this process
 
 	mu         sync.Mutex
-	allowances map[validation.SID]*allowance
-	doors      map[holdKey]*door
+	allowances map[validation.SID]*allowance // of accounts that are asked for, or were lately
+	doors      map[holdKey]*door             // likewise
+	stopping   bool
 }
 
 // allowance is how much one account may ask: how many calls at once, and how soon.
 type allowance struct {
 	*throttle
 	*pace
+	users int // who may still change it; guarded by the gate's mu
 }
 
 func newGate(cfg Config, accounts Accounts, log *slog.Logger) *gate {
@@ -63,26 +66,61 @@ func newGate(cfg Config, accounts Accounts, log *slog.Logger) *gate {
 	}
 }
 
-// doorTo is what a lane passes before it works on an event that needs c.
-func (g *gate) doorTo(c call) *door {
-	k := c.holdKey()
+// tryDoor lets a lane in that works on an event that needs c, if nobody need wait for that: it returns the door, for the lane to leave,
+// or nil.
+func (g *gate) tryDoor(c call) *door {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if d := g.doorTo(c); d.tryEnter() {
+		return d
+	}
+	return nil
+}
+
+// queueAtDoor calls begin, which must not block, with the door that it is to leave, once there is a place for a lane that works on an event
+// that needs c.
+func (g *gate) queueAtDoor(c call, begin func(*door)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	d := g.doorTo(c)
+	d.enter(func() { begin(d) })
+}
+
+// doorTo is what a lane passes before it works on an event that needs c. g.mu is held until it is in or in the queue: an empty
+// door may be forgotten.
+func (g *gate) doorTo(c call) *door {
+	k := c.holdKey()
 	d := g.doors[k]
 	if d == nil {
 		d = newDoor(cap(g.slots), g.hostOf(c))
 		g.doors[k] = d
+		if g.stopping {
+			d.letAllIn()
+		}
 	}
 	return d
 }
 
-// openDoors lets in every lane that waits: there are to be no new ones.
+// openDoors lets in every lane that waits, or comes later.
 func (g *gate) openDoors() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.stopping = true
 	for _, d := range g.doors {
 		d.letAllIn()
 	}
+}
+
+// tick looks after the holds, and forgets every account for which nothing is under way and nothing worth knowing is known: an account
+// sends webhooks for as long as it exists, and a process may run longer.
+func (g *gate) tick() {
+	g.holds.tick()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	maps.DeleteFunc(g.doors, func(_ holdKey, d *door) bool { return d.isEmpty() })
+	maps.DeleteFunc(g.allowances, func(_ validation.SID, a *allowance) bool {
+		return a.users == 0 && a.throttle.isFresh() && a.pace.isFresh()
+	})
 }
 
 // pass is the leave to make one call. leave must be called with how it went.
@@ -98,12 +136,15 @@ type pass struct {
 // breaker is open, errHeld after a while of its account being held, or else ctx's.
 func (g *gate) enter(ctx context.Context, c call) (p *pass, waited time.Duration, err error) {
 	came := time.Now()
-	p, err = g.admit(ctx, c)
+	a := g.use(c.account)
+	if p, err = g.admit(ctx, c, a); err != nil {
+		g.unuse(a)
+	}
 	return p, time.Since(came), err
 }
 
-func (g *gate) admit(ctx context.Context, c call) (*pass, error) {
-	k, a, h := c.holdKey(), g.allowanceOf(c.account), g.hostOf(c)
+func (g *gate) admit(ctx context.Context, c call, a *allowance) (*pass, error) {
+	k, h := c.holdKey(), g.hostOf(c)
 	for {
 		if h.isOpen() {
 			return nil, errHostUnwell
@@ -134,15 +175,23 @@ func (g *gate) admit(ctx context.Context, c call) (*pass, error) {
 // hostOf is the health of the host that c asks.
 func (g *gate) hostOf(c call) *health { return g.hosts[hostOf(c.holdKey().api)] }
 
-func (g *gate) allowanceOf(account validation.SID) *allowance {
+// use returns the allowance of the account. unuse must be called later.
+func (g *gate) use(account validation.SID) *allowance {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	a := g.allowances[account]
 	if a == nil {
-		a = &allowance{newThrottle(cap(g.slots)), newPace(g.rate())}
+		a = &allowance{throttle: newThrottle(cap(g.slots)), pace: newPace(g.rate())}
 		g.allowances[account] = a
 	}
+	a.users++
 	return a
+}
+
+func (g *gate) unuse(a *allowance) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	a.users--
 }
 
 // takePlace waits for a place in the account's throttle, then for its pace, and last for a place in the process. After nil,
@@ -200,6 +249,7 @@ func (p *pass) leave(v verdict, e *participants.Error, requests int) {
 		p.allowance.faster()
 	}
 	g.leavePlace(p.allowance)
+	g.unuse(p.allowance)
 }
 
 // reached reports whether the host was there: a call that took too long may have been its own fault.

@@ -58,15 +58,15 @@ func (l *lane) begin(it *item) {
 		go l.run()
 		return
 	}
-	l.runBehind(l.p.gate.doorTo(c), it)
+	l.runBehindDoor(c, it)
 }
 
-// runBehind runs once d has let the lane in. The time before d says nothing about it.
-func (l *lane) runBehind(d *door, it *item) {
+// runBehindDoor runs once the lane is let in to make the call c. The time before the door says nothing about the item.
+func (l *lane) runBehindDoor(c call, it *item) {
 	came := time.Now()
-	l.door = d
-	d.enter(func() {
+	l.p.gate.queueAtDoor(c, func(d *door) {
 		go func() {
+			l.door = d
 			l.excuse(it, time.Since(came))
 			l.run()
 		}()
@@ -95,12 +95,10 @@ func (l *lane) passed(it *item) bool {
 	if !ok {
 		return true
 	}
-	d := l.p.gate.doorTo(c)
-	if d.tryEnter() {
-		l.door = d
+	if l.door = l.p.gate.tryDoor(c); l.door != nil {
 		return true
 	}
-	l.runBehind(d, it)
+	l.runBehindDoor(c, it)
 	return false
 }
 

@@ -87,6 +87,9 @@ func (p *pace) paused() time.Duration {
 	return max(0, time.Until(p.until))
 }
 
+// isFresh reports whether a new one would do as well.
+func (p *pace) isFresh() bool { return p.paused() == 0 && p.limiter.Tokens() >= 1 }
+
 // rest waits until the account is no longer left alone. Up to a tenth is added by chance, so that
 // those who wait do not come back together.
 func (p *pace) rest(ctx context.Context) error {

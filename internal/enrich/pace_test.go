@@ -161,8 +161,8 @@ func TestAPauseEndsWithItsContextAndIsNeverShortened(t *testing.T) {
 		p := newPace(0)
 		p.pause(time.Minute)
 		p.pause(time.Second)
-		if got := p.paused(); got != time.Minute {
-			t.Errorf("got paused for %v, want a minute", got)
+		if got := p.paused(); got != time.Minute || p.isFresh() {
+			t.Errorf("got paused for %v, or as a new one, want a minute", got)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

@@ -54,7 +54,7 @@ func TestEachPageOfAListCountsAsARequest(t *testing.T) {
 	}
 	b.wantMetric(`rollcall_enrich_requests_total{lookup="conversation"} 5`)
 	// One token was there. What it is short of now is what the next call waits for.
-	if got := p.gate.allowanceOf(account).limiter.TokensAt(time.Now()); got < -(n-1) || got > -(n-1)+0.5 {
+	if got := p.gate.use(account).limiter.TokensAt(time.Now()); got < -(n-1) || got > -(n-1)+0.5 {
 		t.Errorf("got %v requests left, want %d: all but one of the pages have to be made up for", got, -(n - 1))
 	}
 }

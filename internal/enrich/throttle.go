@@ -21,7 +21,10 @@ type throttle struct {
 	cut   time.Time       // when the limit was last cut
 }
 
-const throttleCut = 0.7
+const (
+	throttleCut  = 0.7
+	throttleKept = 10 * time.Minute // for so long a cut limit says something, though no call was made since
+)
 
 func newThrottle(most int) *throttle {
 	return &throttle{most: float64(most), limit: float64(most)}
@@ -85,6 +88,13 @@ func (t *throttle) faster() {
 	defer t.mu.Unlock()
 	t.limit = min(t.most, t.limit+1/t.limit)
 	t.grant()
+}
+
+// isFresh reports whether a new one would do as well.
+func (t *throttle) isFresh() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.limit == t.most || time.Since(t.cut) > throttleKept
 }
 
 // grant gives free places to the first in the queue. t.mu is held.
