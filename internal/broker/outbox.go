@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/rollcall-events/rollcall/events"
 )
@@ -25,6 +27,9 @@ const (
 	// outboxDuplicates is how long this server remembers ids: as short as it allows, since RAW remembers them for hours, and here each would take some
 	// 150 bytes of ingest's memory.
 	outboxDuplicates = 100 * time.Millisecond
+
+	// keepers is more messages than are ever on their way to disk. Who has them all knows that there is none.
+	keepers = math.MaxInt64
 
 	// storeSlack is how much more than MaxBytes this server may store. So the stream's limit is always met before the server's own, beyond which it
 	// gives up JetStream as a whole, and neither depends on what happens to be free when it starts.
@@ -55,12 +60,12 @@ type Outbox struct {
 	log     *slog.Logger
 	metrics *outboxMetrics
 	dir     string
-	wake    chan struct{} // something has been kept
+	wake    chan struct{} // something has been kept, or Run is to look again
 	doubts  chan struct{} // something could not be
 	close   sync.Once
 
 	waiting atomic.Bool
-	keeping sync.RWMutex // read-locked while a message is on its way to disk
+	keeping *semaphore.Weighted // each message on its way to disk has one of keepers; unlike a mutex it is waited for within a context
 	full    atomic.Bool
 	broken  atomic.Bool
 }
@@ -75,7 +80,10 @@ func OpenOutbox(ctx context.Context, conn *Conn, cfg OutboxConfig) (*Outbox, err
 	if err != nil {
 		return nil, fmt.Errorf("open outbox: %w", err)
 	}
-	o := &Outbox{conn: conn, server: server, log: conn.log, dir: cfg.Dir, wake: make(chan struct{}, 1), doubts: make(chan struct{}, 1)}
+	o := &Outbox{
+		conn: conn, server: server, log: conn.log, dir: cfg.Dir, wake: make(chan struct{}, 1), doubts: make(chan struct{}, 1),
+		keeping: semaphore.NewWeighted(keepers),
+	}
 	if err := o.open(ctx, cfg); err != nil {
 		o.Close()
 		return nil, fmt.Errorf("open outbox: %w", err)
@@ -106,7 +114,7 @@ func (o *Outbox) open(ctx context.Context, cfg OutboxConfig) (err error) {
 }
 
 // Put stores e in NATS or else on disk; after nil it is not lost. NATS is given 2 s, and no more than half of what
-// ctx leaves. An error with Full() bool that returns true says that there is no room; one with
+// ctx leaves; the disk 5 s, and no more than ctx leaves. An error with Full() bool that returns true says that there is no room; one with
 // TooLarge() bool that returns true, that there will never be any for e.
 func (o *Outbox) Put(ctx context.Context, e events.Event) error {
 	m, err := rawMessage(ctx, e)
@@ -157,15 +165,20 @@ func (o *Outbox) keep(ctx context.Context, m *nats.Msg, why error) error {
 	if o.broken.Load() {
 		return &brokenError{why}
 	}
-	o.keeping.RLock()
-	defer o.keeping.RUnlock()
+	inTime, cancel := context.WithTimeout(ctx, keepTimeout)
+	defer cancel()
+	if err := o.keeping.Acquire(inTime, 1); err != nil {
+		return fmt.Errorf("wait for the outbox: %w", err)
+	}
+	if why == nil && !o.waiting.Load() { // the outbox was found empty meanwhile
+		o.keeping.Release(1)
+		return o.put(ctx, m)
+	}
+	defer o.signal() // after the release, since settled fails until then
+	defer o.keeping.Release(1)
 	if o.waiting.CompareAndSwap(false, true) {
 		o.log.Warn("NATS did not take a message in time: it goes to disk, and those that follow behind it", "error", why)
 	}
-	defer o.signal()
-
-	inTime, cancel := context.WithTimeout(ctx, keepTimeout)
-	defer cancel()
 	if err := o.disk.checkSize(m, deadHeadroom); err != nil {
 		return err
 	}

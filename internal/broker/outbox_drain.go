@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	drainTimeout  = 5 * time.Second  // for one message
-	removeTimeout = 10 * time.Second // for all that was moved
-	drainEvery    = 10 * time.Second // look, even when nothing was said to be kept
+	drainTimeout  = 5 * time.Second        // for one message
+	removeTimeout = 10 * time.Second       // for all that was moved
+	drainEvery    = 10 * time.Second       // look, even when nothing was said to be kept
+	settleTimeout = 250 * time.Millisecond // for the disk's answer, while nothing new may go there
 )
 
 // Run drains the store into NATS, oldest first, until ctx is done; it then returns nil. A message leaves the disk once NATS has
@@ -45,8 +46,10 @@ func (o *Outbox) Run(ctx context.Context) error {
 			wait.sleep(ctx, again)
 		case why != nil:
 			o.drainBehind(ctx, p, func(ctx context.Context) { wait.sleep(ctx, again) })
-		case o.settled(ctx):
-			wait.reset()
+		default:
+			if o.settled(ctx) {
+				wait.reset()
+			}
 			o.idle(ctx)
 		}
 		p = p.following(err)
@@ -75,22 +78,36 @@ func (o *Outbox) drainBehind(ctx context.Context, p *pass, wait func(context.Con
 	behind.Wait()
 }
 
-// settled reports whether nothing waits, and lets new events go to NATS directly when so. Both under the
-// lock: nothing is on its way to disk then.
+// settled reports whether nothing waits, and lets new events go to NATS directly when so. It is asked for the last time while nothing is on its
+// way to disk. A write that is under way is not waited for, and says when it ends: who waited would keep out those that come after it, however
+// slow it is. Only for as long as the last question takes they are kept out.
 func (o *Outbox) settled(ctx context.Context) bool {
 	if !o.waiting.Load() {
 		return true
 	}
-	o.keeping.Lock()
-	defer o.keeping.Unlock()
-	state, err := o.state(ctx)
-	if err != nil || state.Msgs > 0 {
+	if !o.isEmpty(ctx) || !o.keeping.TryAcquire(keepers) {
+		return false
+	}
+	defer o.keeping.Release(keepers)
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	if !o.isEmpty(ctx) {
 		return false
 	}
 	o.waiting.Store(false)
 	o.full.Store(false)
 	o.log.Info("the outbox is empty: events go to NATS directly")
 	return true
+}
+
+// isEmpty asks whether the disk holds nothing. Where it does, or does not answer, Run is to look again.
+func (o *Outbox) isEmpty(ctx context.Context) bool {
+	state, err := o.state(ctx)
+	if err == nil && state.Msgs == 0 {
+		return true
+	}
+	o.signal()
+	return false
 }
 
 func (o *Outbox) idle(ctx context.Context) {

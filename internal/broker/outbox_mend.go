@@ -89,8 +89,10 @@ func (o *Outbox) writable(ctx context.Context) error {
 func isLate(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
 
 func (o *Outbox) reopen(ctx context.Context) error {
-	o.keeping.Lock() // nothing is on its way to disk
-	defer o.keeping.Unlock()
+	if err := o.keeping.Acquire(ctx, keepers); err != nil { // nothing is on its way to disk then
+		return fmt.Errorf("open the outbox again: %w", err)
+	}
+	defer o.keeping.Release(keepers)
 	if err := o.server.reopen(); err != nil {
 		return err
 	}
