@@ -59,16 +59,6 @@ func (e *DriftError) Error() string {
 		e.what, strings.Join(e.differs, "; "))
 }
 
-// FullError says that the outbox has no room left for the message.
-type FullError struct{ cause error }
-
-func (e *FullError) Error() string { return "the outbox is full" }
-
-func (e *FullError) Unwrap() error { return e.cause }
-
-// Full reports that there is room again once the outbox has drained.
-func (e *FullError) Full() bool { return true }
-
 // apiCode is the error code of a refusal by JetStream, 0 for any other error.
 func apiCode(err error) jetstream.ErrorCode {
 	var api *jetstream.APIError

@@ -114,8 +114,8 @@ func (o *Outbox) open(ctx context.Context, cfg OutboxConfig) (err error) {
 }
 
 // Put stores e in NATS or else on disk; after nil it is not lost. NATS is given 2 s, and no more than half of what
-// ctx leaves; the disk 5 s, and no more than ctx leaves. An error with Full() bool that returns true says that there is no room; one with
-// TooLarge() bool that returns true, that there will never be any for e.
+// ctx leaves; the disk 5 s, and no more than ctx leaves. An error with TooLarge() bool that returns true says that there will never be room
+// for e.
 func (o *Outbox) Put(ctx context.Context, e events.Event) error {
 	m, err := rawMessage(ctx, e)
 	if err != nil {
@@ -185,7 +185,7 @@ func (o *Outbox) keep(ctx context.Context, m *nats.Msg, why error) error {
 	_, err := o.disk.js.PublishMsg(inTime, m, jetstream.WithExpectStream(outboxStream))
 	if isFull(err) {
 		o.full.Store(true)
-		return &FullError{cause: err}
+		return fmt.Errorf("the outbox is full: %w", err)
 	}
 	if err != nil {
 		if !errors.Is(ctx.Err(), context.Canceled) {
