@@ -144,8 +144,9 @@ func (a *acks) take(reply string) *pending {
 }
 
 const (
-	headerStatus = "Status"
-	statusNobody = "503"
+	headerStatus      = "Status"
+	headerDescription = "Description" // of the status
+	statusNobody      = "503"
 )
 
 func (a *acks) arrived(m *nats.Msg) {

@@ -142,7 +142,7 @@ func (a *audit) hasOutcome(ctx context.Context, key string, o origin, id string,
 func (c *Conn) readRaw(m *jetstream.RawStreamMsg) (event events.Event, err error) {
 	err = c.guard(func() (err error) {
 		if event, err = c.decode(m.Data); err != nil {
-			return fmt.Errorf("decode raw event: %w", err)
+			return err
 		}
 		if event.Subject(events.StageRaw) != m.Subject {
 			return errors.New("the event does not belong on its subject")

@@ -67,12 +67,12 @@ func (c *Conn) requestMany(ctx context.Context, subject string, body []byte) ([]
 		if err != nil {
 			return nil, err
 		}
-		switch m.Header.Get(headerStatus) {
+		switch status := m.Header.Get(headerStatus); status {
 		case "":
 		case "204", "404": // the end of the batch, or nothing in it
 			return messages, nil
 		default:
-			return nil, errors.New("the request was refused")
+			return nil, fmt.Errorf("the server refused the request: %s %s", status, m.Header.Get(headerDescription))
 		}
 		raw, err := rawStreamMessage(m)
 		if err != nil {

@@ -51,7 +51,7 @@ func letterMessage(ctx context.Context, d events.DeadLetter) (*nats.Msg, error) 
 func rawMessage(ctx context.Context, e events.Event) (*nats.Msg, error) {
 	data, err := events.EncodeRaw(e)
 	if err != nil {
-		return nil, fmt.Errorf("encode raw event: %w", err)
+		return nil, err
 	}
 	return newMessage(ctx, e.Subject(events.StageRaw), e.ID, data), nil
 }
@@ -59,7 +59,7 @@ func rawMessage(ctx context.Context, e events.Event) (*nats.Msg, error) {
 func deadMessage(ctx context.Context, d events.DeadLetter, id string) (*nats.Msg, error) {
 	data, err := events.EncodeDead(d)
 	if err != nil {
-		return nil, fmt.Errorf("encode dead letter: %w", err)
+		return nil, err
 	}
 	return newMessage(ctx, d.Subject(), id, data), nil
 }

@@ -70,7 +70,7 @@ func (c *Conn) readQueued(key string, header nats.Header, data []byte) (*content
 	}
 	event, err := c.decode(data)
 	if err != nil {
-		return nil, origin{}, fmt.Errorf("decode raw event: %w", err)
+		return nil, origin{}, err
 	}
 	if event.Subject(events.StageRaw) != raw || event.Key() != key {
 		return nil, origin{}, errors.New("the event does not belong on its subject")
@@ -147,7 +147,7 @@ func (t *Task) enrichedMessage(ctx context.Context, e events.Enriched) (*nats.Ms
 	}
 	data, err := events.EncodeEnriched(e)
 	if err != nil {
-		return nil, fmt.Errorf("encode enriched event: %w", err)
+		return nil, err
 	}
 	m := newMessage(t.traced(ctx), e.Subject(events.StageEnriched), e.ID, data)
 	t.origin.write(m.Header)
