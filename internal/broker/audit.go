@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -128,7 +127,7 @@ func (a *audit) orient(ctx context.Context) (end uint64, err error) {
 	var all [3]*jetstream.StreamInfo
 	for i, stream := range []string{enrichedStream, rawStream, queueStream} {
 		if all[i], err = a.conn.askLeader(ctx, stream); err != nil {
-			return 0, fmt.Errorf("look up stream %s: %w", stream, err)
+			return 0, err
 		}
 	}
 	enriched, raw, queue := all[0], all[1], all[2]

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
@@ -87,7 +86,7 @@ func (a *audit) passed(ctx context.Context, o origin) (bool, error) {
 	}
 	queue, err := a.conn.askLeader(ctx, queueStream)
 	if err != nil {
-		return false, fmt.Errorf("look up stream %s: %w", queueStream, err)
+		return false, err
 	}
 	return queue.Created.Equal(a.queue), nil
 }

@@ -97,21 +97,15 @@ func (c *Conn) DeadLetter(ctx context.Context, seq uint64) (Buried, error) {
 }
 
 // deadEnd returns the last sequence of DEAD.
-func (c *Conn) deadEnd(ctx context.Context) (end uint64, err error) {
-	err = c.denials.do(ctx, publishing("$JS.API.STREAM.INFO."+deadStream), func(ctx context.Context) error {
-		s, err := c.js.Stream(ctx, deadStream)
-		if err == nil {
-			end = s.CachedInfo().State.LastSeq
-		}
-		return err
-	})
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return 0, fmt.Errorf("look up stream %s: %w: provision the streams", deadStream, err)
+func (c *Conn) deadEnd(ctx context.Context) (uint64, error) {
+	info, err := c.askLeader(ctx, deadStream)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return 0, fmt.Errorf("%w: provision the streams", err)
+	case err != nil:
+		return 0, err
 	}
-	if err != nil {
-		return 0, fmt.Errorf("look up stream %s: %w", deadStream, err)
-	}
-	return end, nil
+	return info.State.LastSeq, nil
 }
 
 func newBuried(m *jetstream.RawStreamMsg) Buried {

@@ -135,7 +135,7 @@ const earlyWait = 100 * time.Millisecond
 func (c *Conn) queueLast(ctx context.Context) (uint64, error) {
 	info, err := c.askLeader(ctx, queueStream)
 	if err != nil {
-		return 0, fmt.Errorf("ask the leader of stream %s: %w", queueStream, err)
+		return 0, err
 	}
 	return info.State.LastSeq, nil
 }

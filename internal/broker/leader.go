@@ -24,7 +24,10 @@ func (c *Conn) askLeader(ctx context.Context, stream string) (info *jetstream.St
 		}
 		return err
 	})
-	return info, err
+	if err != nil {
+		return nil, fmt.Errorf("look up stream %s: %w", stream, err)
+	}
+	return info, nil
 }
 
 // leaderRequest asks for one message: the one at Seq or, where there is a Subject, the first on that at or after Seq.

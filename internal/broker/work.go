@@ -2,10 +2,7 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math/rand/v2"
-	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
@@ -18,8 +15,6 @@ import (
 const (
 	pullExpiry    = 30 * time.Second
 	pullHeartbeat = 5 * time.Second
-	backoffLeast  = 100 * time.Millisecond
-	backoffMost   = 5 * time.Second
 	releaseWait   = time.Second
 )
 
@@ -93,7 +88,7 @@ func (c *Conn) partitions(ctx context.Context) (int, error) {
 func (c *Conn) queueInfo(ctx context.Context) (partitions, consumers int, err error) {
 	info, err := c.askLeader(ctx, queueStream)
 	if err != nil {
-		return 0, 0, fmt.Errorf("look up stream %s: %w", queueStream, err)
+		return 0, 0, err
 	}
 	partitions, err = strconv.Atoi(info.Config.Metadata[metadataPartitions])
 	if err != nil || partitions < 1 {
@@ -215,40 +210,4 @@ func (c *Conn) readTask(msg jetstream.Msg, from *consumer) (t *Task, err error) 
 		return err
 	})
 	return t, err
-}
-
-// guard returns what read returns. A message that makes it panic is not one of ours either: otherwise it would end every process that comes by
-// it, one after the other. What the panic said is not told: it may quote what somebody wrote.
-func (c *Conn) guard(read func() error) (err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			c.metrics.task(turnPanicked)
-			c.log.Error("caught a panic: its message is buried as corrupt. Report the stack",
-				"panic", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
-			err = errPanicked
-		}
-	}()
-	return read()
-}
-
-// errPanicked is why a message is corrupt that could not even be refused.
-var errPanicked = errors.New("decode raw event: the decoder panicked")
-
-// backoff is how long to wait after each failure in a row.
-type backoff struct{ last time.Duration }
-
-func (b *backoff) reset() { b.last = 0 }
-
-// sleep waits longer each time, with jitter, but only until ctx is done or again is closed. That is for a new connection: what failed
-// for want of one need not wait.
-func (b *backoff) sleep(ctx context.Context, again <-chan struct{}) {
-	b.last = min(max(2*b.last, backoffLeast), backoffMost)
-	t := time.NewTimer(b.last/2 + rand.N(b.last/2)) //nolint:gosec // jitter is no secret
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-again:
-		b.reset()
-	case <-ctx.Done():
-	}
 }
