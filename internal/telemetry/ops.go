@@ -84,5 +84,5 @@ func (o *Ops) Run(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-// Stopping makes readiness red for good: the process is about to stop taking work.
+// Stopping makes readiness red for good, and ends the checks: the process is about to stop taking work.
 func (o *Ops) Stopping() { o.ready.stopping.Store(true) }

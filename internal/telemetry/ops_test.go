@@ -56,10 +56,11 @@ func TestReadiness(t *testing.T) {
 	wantAnswer(t, o, "/readyz", 200, "nats: ok\noutbox: ok\n")
 
 	o.Stopping()
-	wantAnswer(t, o, "/readyz", 503, "process: the process is stopping\nnats: ok\noutbox: ok\n")
+	nats.Store(&away)
+	wantAnswer(t, o, "/readyz", 503, "process: the process is stopping\n")
 	wantAnswer(t, o, "/livez", 200, "ok\n")
 
-	want := []string{`level=WARN msg="not ready" reasons="nats: not connected; trying again"`, `level=INFO msg=ready`, `level=WARN msg="not ready" reasons="process: the process is stopping"`}
+	want := []string{`level=WARN msg="not ready" reasons="nats: not connected; trying again"`, `level=INFO msg=ready`}
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 	if len(lines) != len(want) {
 		t.Fatalf("got %d lines, want one for each change: %s", len(lines), &log)
@@ -94,6 +95,29 @@ func TestReadinessIsLoggedThoughNobodyAsks(t *testing.T) {
 			if n := strings.Count(log.String(), want); n != 1 {
 				t.Errorf("got %d times %s in %s, want it once", n, want, &log)
 			}
+		}
+	})
+}
+
+// What a process takes down when it stops is not out of order, also where the check was asked before.
+func TestNothingIsFoundOutOfOrderOnceItStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		draining := make(chan error, 1)
+		o := NewOps(slog.New(slog.NewTextHandler(&log, nil)), NewRegistry(), Check{"nats", func(context.Context) error { return <-draining }})
+		answer := make(chan string)
+		go func() { _, body := get(t, o, "/readyz"); answer <- body }()
+		synctest.Wait()
+		o.Stopping()
+		draining <- errors.New("not connected")
+		if got, want := <-answer, "process: the process is stopping\n"; got != want || log.Len() > 0 {
+			t.Errorf("got the answer %q and the log %q, want %q and nothing", got, &log, want)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 3*watchEvery)
+		defer cancel()
+		draining <- errors.New("not connected")
+		if o.ready.watch(ctx); log.Len() > 0 || len(draining) == 0 {
+			t.Errorf("got the log %q and the check asked %t, want neither", &log, len(draining) == 0)
 		}
 	})
 }
@@ -221,7 +245,7 @@ func TestRunFinishesWhatIsUnderWay(t *testing.T) {
 		<-time.After(time.Millisecond)
 	}
 	close(release)
-	if got, want := <-answer, "503 Service Unavailable process: the process is stopping\nslow: ok\n"; got != want {
+	if got, want := <-answer, "503 Service Unavailable process: the process is stopping\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if err := <-stopped; err != nil {

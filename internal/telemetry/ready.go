@@ -67,9 +67,16 @@ func (r *readiness) watch(ctx context.Context) {
 	}
 }
 
-// look asks every check, and notes what failed.
+// look asks every check, and notes what failed. A process that stops takes down itself what the checks look at: they are not asked then,
+// and nothing is noted, since the process says in the log that it stops.
 func (r *readiness) look(ctx context.Context) (outcomes, failures []outcome) {
-	outcomes = r.outcomes(ctx)
+	if !r.stopping.Load() {
+		outcomes = r.outcomes(ctx)
+	}
+	if r.stopping.Load() { // perhaps only since the checks were asked
+		stopped := []outcome{{"process", errStopping}}
+		return stopped, stopped
+	}
 	failures = slices.DeleteFunc(slices.Clone(outcomes), outcome.ok)
 	if ctx.Err() == nil { // else nobody waits any more, and the checks may have failed for that alone
 		r.note(ctx, failures)
@@ -104,9 +111,6 @@ func (r *readiness) outcomes(ctx context.Context) []outcome {
 	var all []outcome
 	for i, check := range r.checks {
 		all = append(all, outcome{check.Name, await(ctx, answers[i])})
-	}
-	if r.stopping.Load() { // perhaps only since the checks were asked
-		all = slices.Insert(all, 0, outcome{"process", errStopping})
 	}
 	return all
 }
