@@ -84,7 +84,13 @@ func TestUntrustedIsRefusedAndNotStored(t *testing.T) {
 		"get of orchestrator":   {webhook{method: "GET", target: orchestrator}, 405, badMethod},
 		"options":               {webhook{method: "OPTIONS", target: flex}, 405, badMethod},
 		"made-up method":        {webhook{method: "BREW", target: flex}, 405, badMethod},
-		"other path":            {webhook{method: "POST", target: "/webhooks", media: mediaForm, body: "a=b"}, 404, noRoute},
+		"other path":            {webhook{method: "POST", target: "/favicon.ico", media: mediaForm, body: "a=b"}, 404, noRoute},
+		"other path, as long":   {webhook{method: "POST", target: "/webhooksconversations", media: mediaForm, body: "a=b"}, 404, noRoute},
+		"no feed's path":        {webhook{method: "POST", target: "/webhooks", media: mediaForm, body: "a=b"}, 404, wrongPath},
+		"slash at the end":      {webhook{method: "POST", target: conversations + "/?a=b", media: mediaForm, body: "a=b"}, 404, wrongPath},
+		"two slashes":           {webhook{method: "GET", target: "/webhooks//flex"}, 404, wrongPath},
+		"capitals":              {webhook{method: "POST", target: "/Webhooks/Flex", media: mediaForm, body: "a=b"}, 404, wrongPath},
+		"a proxy's prefix":      {webhook{method: "POST", target: "/rollcall" + conversations, media: mediaForm, body: "a=b"}, 404, wrongPath},
 		"too large":             {form(conversations, "a", strings.Repeat("b", 2000)), 413, tooLarge},
 	}
 	for name, tt := range tests {

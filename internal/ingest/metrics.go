@@ -67,6 +67,7 @@ func (m *metrics) zero() {
 		m.feeds[rt.feed] = f
 	}
 	m.webhooks.WithLabelValues(noFeed, string(noRoute))
+	m.webhooks.WithLabelValues(noFeed, string(wrongPath))
 	m.duration.WithLabelValues(noFeed)
 }
 

@@ -20,6 +20,7 @@ const (
 	unhashed   outcome = "body_hash_missing"
 	altered    outcome = "body_hash_mismatch"
 	noRoute    outcome = "no_route"
+	wrongPath  outcome = "wrong_path" // no route either, but close to one: somebody told Twilio another URL, or a proxy changes it
 	badMethod  outcome = "bad_method"
 	badMedia   outcome = "bad_content_type"
 	tooLarge   outcome = "body_too_large"
@@ -51,6 +52,7 @@ func verdicts() map[outcome]verdict {
 		unhashed:   {http.StatusForbidden, slog.LevelWarn},
 		altered:    {http.StatusForbidden, slog.LevelWarn},
 		noRoute:    {http.StatusNotFound, slog.LevelDebug},
+		wrongPath:  {http.StatusNotFound, slog.LevelWarn},
 		badMethod:  {http.StatusMethodNotAllowed, slog.LevelWarn},
 		badMedia:   {http.StatusUnsupportedMediaType, slog.LevelWarn},
 		tooLarge:   {http.StatusRequestEntityTooLarge, slog.LevelWarn},

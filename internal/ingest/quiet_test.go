@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -30,13 +31,17 @@ func TestAnOutageTakesAFewLogLines(t *testing.T) {
 	for range each {
 		r.wantStatus(t, messageAdded().sign("another"), http.StatusForbidden)
 	}
+	for i := range each { // a stranger who tries paths
+		r.wantStatus(t, webhook{method: "POST", target: fmt.Sprintf("/webhooks/%d", i)}, http.StatusNotFound)
+		r.wantStatus(t, webhook{method: "POST", target: fmt.Sprintf("/%d", i)}, http.StatusNotFound)
+	}
 	now = now.Add(quietEvery)
 	r.wantStatus(t, messageAdded(), http.StatusServiceUnavailable)
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(r.log.String()), "\n")
-	if len(lines) != 2*quietLines+1 {
+	if len(lines) != 3*quietLines+1 {
 		t.Errorf("got %d lines, want %d of each outcome and one later", len(lines), quietLines)
 	}
 	var last struct {

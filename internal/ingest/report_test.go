@@ -42,11 +42,13 @@ func TestLogSaysWhatAndNotWho(t *testing.T) {
 	r.wantStatus(t, w.sign("another"), http.StatusForbidden)
 	r.wantStatus(t, form(conversations, "EventType", private, "AccountSid", private, "ConversationSid", private), http.StatusOK)
 	r.wantStatus(t, webhook{method: "POST", target: "/" + private, body: private, media: private}, http.StatusNotFound)
+	r.wantStatus(t, webhook{method: "POST", target: "/webhooks/" + private, body: private, media: private}, http.StatusNotFound)
+	r.wantStatus(t, webhook{method: "POST", target: "/" + private + conversations + "/?who=" + private, body: private, media: private}, http.StatusNotFound)
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}
 	log := r.log.String()
-	for _, want := range []string{`"event_id":"sha256:`, `"account_sid":"` + account + `"`, `"key":"` + chat + `"`, `"type":"conversations.message.added"`, `"feed":"conversations"`} {
+	for _, want := range []string{`it looks like ` + conversations, `"event_id":"sha256:`, `"account_sid":"` + account + `"`, `"key":"` + chat + `"`, `"type":"conversations.message.added"`, `"feed":"conversations"`} {
 		if !strings.Contains(log, want) {
 			t.Errorf("got log without %s:\n%s", want, log)
 		}
@@ -56,8 +58,8 @@ func TestLogSaysWhatAndNotWho(t *testing.T) {
 			t.Errorf("got log with %q:\n%s", bad, log)
 		}
 	}
-	if lines := strings.Count(log, "\n"); lines != 4 {
-		t.Errorf("got %d lines for 4 webhooks:\n%s", lines, log)
+	if lines := strings.Count(log, "\n"); lines != 6 {
+		t.Errorf("got %d lines for 6 webhooks:\n%s", lines, log)
 	}
 }
 
@@ -83,8 +85,8 @@ func TestMetrics(t *testing.T) {
 	if problems, err := testutil.GatherAndLint(r.reg); err != nil || len(problems) > 0 {
 		t.Errorf("got %v, %v from the metrics linter", problems, err)
 	}
-	// What meets no route has the one outcome.
-	if n, err := testutil.GatherAndCount(r.reg, "rollcall_ingest_webhooks_total"); err != nil || n != len(routes())*len(verdicts())+1 {
+	// What meets no route has its own outcomes.
+	if n, err := testutil.GatherAndCount(r.reg, "rollcall_ingest_webhooks_total"); err != nil || n != len(routes())*len(verdicts())+2 {
 		t.Errorf("got %d series, %v, want all from the start", n, err)
 	}
 }

@@ -3,6 +3,7 @@ package ingest
 import (
 	"mime"
 	"net/http"
+	pathpkg "path"
 	"slices"
 	"strings"
 
@@ -36,6 +37,18 @@ func (rt route) allows(method string) bool { return slices.Contains(rt.methods, 
 
 // ends reports whether url, a base URL as its user gave it, has the route's path at its end.
 func (rt route) ends(url string) bool { return strings.HasSuffix(strings.TrimRight(url, "/"), rt.path) }
+
+// closeTo reports whether path, which is no route's, is below /webhooks or looks like that of the route that it returns: it
+// has a slash too many, other cases of letters, or something in front that a proxy should have taken off.
+func closeTo(path string) (route, bool) {
+	tidy := strings.ToLower(pathpkg.Clean("/" + path))
+	for _, rt := range routes() {
+		if rt.ends(tidy) {
+			return rt, true
+		}
+	}
+	return route{}, strings.HasPrefix(tidy+"/", "/webhooks/")
+}
 
 func (rt route) allow() string { return strings.Join(rt.methods, ", ") }
 

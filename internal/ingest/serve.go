@@ -3,11 +3,14 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/rollcall-events/rollcall/events"
 )
+
+var errWrongPath = errors.New("the path is no route's (correct the URL that Twilio was told, or the proxy that changes it)")
 
 // result is what became of one webhook, and what may be told of it.
 type result struct {
@@ -59,7 +62,7 @@ func (s *Service) handle(ctx context.Context, w http.ResponseWriter, r *http.Req
 		}
 	}()
 	if rt.path == "" {
-		return result{outcome: noRoute}
+		return unroutable(r.URL.Path)
 	}
 	d, refused := s.trust(w, r, rt, arrived, &turn)
 	if refused != "" {
@@ -69,6 +72,20 @@ func (s *Service) handle(ctx context.Context, w http.ResponseWriter, r *http.Req
 	res = s.deliver(ctx, d, arrived, &turn)
 	res.bytes = len(d.Body)
 	return res
+}
+
+// unroutable returns what becomes of a request to path, which is no route's. It is logged only where somebody means us, and
+// without the path, whose letters are a stranger's choice.
+func unroutable(path string) result {
+	rt, near := closeTo(path)
+	switch {
+	case !near:
+		return result{outcome: noRoute}
+	case rt.path == "":
+		return result{outcome: wrongPath, err: errWrongPath}
+	default:
+		return result{outcome: wrongPath, err: fmt.Errorf("%w: it looks like %s, but is another to the letter, as by a slash at the end", errWrongPath, rt.path)}
+	}
 }
 
 // answer writes status with an empty body: there is nothing that a sender needs to know, and Twilio reads
