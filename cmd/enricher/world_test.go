@@ -26,7 +26,12 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(broker.MayOutlive)) }
+func TestMain(m *testing.M) {
+	if config := os.Getenv(configOfNATS); config != "" {
+		os.Exit(serveNATS(config))
+	}
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(broker.MayOutlive))
+}
 
 const (
 	account  = validation.SID("AC00000000000000000000000000000001")

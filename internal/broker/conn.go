@@ -189,6 +189,7 @@ func (c *Conn) onProblem(_ *nats.Conn, sub *nats.Subscription, err error) {
 		}
 		if subject != "" {
 			c.acks.fail(subject, &deniedError{operation})
+			c.denials.addOn(subject, operation)
 		}
 		return
 	}

@@ -36,7 +36,7 @@ func declaring() []string {
 type denials struct {
 	mu       sync.Mutex
 	standing map[string]struct{}
-	waiting  map[string]map[*context.CancelCauseFunc]struct{}
+	waiting  map[string]map[*context.CancelCauseFunc]struct{} // on an operation, or a subject
 }
 
 // add records a denial, and ends what waits for an answer to that operation. It returns whether the denial is new:
@@ -49,10 +49,21 @@ func (d *denials) add(operation string) (isNew bool) {
 		d.standing = make(map[string]struct{})
 	}
 	d.standing[operation] = struct{}{}
-	for cancel := range d.waiting[operation] {
+	d.end(operation, operation)
+	return !stood
+}
+
+// addOn ends what waits for an answer on that very subject.
+func (d *denials) addOn(subject, operation string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.end(subject, operation)
+}
+
+func (d *denials) end(waiting, operation string) {
+	for cancel := range d.waiting[waiting] {
 		(*cancel)(&deniedError{operation})
 	}
-	return !stood
 }
 
 // succeeded clears the denial of operation.
@@ -95,32 +106,38 @@ func (d *denials) do(ctx context.Context, operation string, f func(context.Conte
 	err := f(ctx)
 	d.forget(operation, &cancel)
 
-	var denied *deniedError
-	if err != nil && errors.As(context.Cause(ctx), &denied) {
-		return denied
-	}
 	if err == nil {
 		d.succeeded(operation)
+		return nil
+	}
+	return orDenied(ctx, err)
+}
+
+// orDenied returns err, or the denial that ended ctx.
+func orDenied(ctx context.Context, err error) error {
+	var denied *deniedError
+	if errors.As(context.Cause(ctx), &denied) {
+		return denied
 	}
 	return err
 }
 
-func (d *denials) wait(operation string, cancel *context.CancelCauseFunc) {
+func (d *denials) wait(on string, cancel *context.CancelCauseFunc) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.waiting == nil {
 		d.waiting = make(map[string]map[*context.CancelCauseFunc]struct{})
 	}
-	if d.waiting[operation] == nil {
-		d.waiting[operation] = make(map[*context.CancelCauseFunc]struct{})
+	if d.waiting[on] == nil {
+		d.waiting[on] = make(map[*context.CancelCauseFunc]struct{})
 	}
-	d.waiting[operation][cancel] = struct{}{}
+	d.waiting[on][cancel] = struct{}{}
 }
 
-func (d *denials) forget(operation string, cancel *context.CancelCauseFunc) {
+func (d *denials) forget(on string, cancel *context.CancelCauseFunc) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.waiting[operation], cancel)
+	delete(d.waiting[on], cancel)
 }
 
 // permissionText is the only form in which the protocol tells what was denied.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 )
 
 // probeTimeout bounds one question to NATS.
@@ -111,6 +112,7 @@ func hasNoRoom(err error) bool {
 	return code == errCodeInsufficientResources || code == errCodeAccountResources
 }
 
+// queueReady asks whether QUEUE is whole, and whether this client may pull from it.
 func (c *Conn) queueReady(ctx context.Context) error {
 	partitions, consumers, err := c.queueInfo(ctx)
 	if err != nil {
@@ -118,6 +120,29 @@ func (c *Conn) queueReady(ctx context.Context) error {
 	}
 	if consumers < partitions {
 		return fmt.Errorf("stream %s has %d of its %d consumers: provision it again", queueStream, consumers, partitions)
+	}
+	return c.mayPull(ctx, partitions)
+}
+
+// mayPull asks whether this client may pull from every partition, and returns an error only when it may not: whether a consumer answers is not asked. A pull
+// that stands at the server would tell when it is renewed, and one that was refused when it is tried again, which both take too long.
+// What it sends is no pull: the server can only refuse it.
+func (c *Conn) mayPull(ctx context.Context, partitions int) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout/4) // the rest is for other questions
+	defer cancel()
+	err := c.denials.do(ctx, publishing(pullSubject(0)), func(ctx context.Context) error {
+		asking, ctx := errgroup.WithContext(ctx)
+		for p := range partitions {
+			asking.Go(func() error {
+				_, err := c.nc.RequestWithContext(ctx, pullSubject(p), []byte("{"))
+				return err
+			})
+		}
+		return asking.Wait()
+	})
+	var denied *deniedError
+	if errors.As(err, &denied) {
+		return err
 	}
 	return nil
 }

@@ -126,8 +126,13 @@ func (c *Conn) workPartition(ctx context.Context, p int, ranks *ranks, handle fu
 	}
 }
 
-// pull takes from one consumer for as long as that goes well and ctx is not done.
+// pull takes from one consumer for as long as that goes well and ctx is not done. It does not outlive a denial: the server would not tell when
+// the right is given back, so the pull must be tried again.
 func (c *Conn) pull(ctx context.Context, p, rank int, handle func(*Task), wait *backoff, watch *watchdog) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	c.denials.wait(pullSubject(p), &cancel)
+	defer c.denials.forget(pullSubject(p), &cancel)
 	connection, _ := c.connection()
 	cons, from, err := c.lookUp(ctx, p)
 	if err != nil {
@@ -143,7 +148,7 @@ func (c *Conn) pull(ctx context.Context, p, rank int, handle func(*Task), wait *
 		msg, err := watch.next(ctx, it)
 		if err != nil {
 			c.noteGone(p, err)
-			return fmt.Errorf("pull from consumer %s: %w", consumerName(p), err)
+			return fmt.Errorf("pull from consumer %s: %w", consumerName(p), orDenied(ctx, err))
 		}
 		if number, _ := c.connection(); number != connection {
 			if err := c.isStill(ctx, p, from); err != nil {
@@ -159,9 +164,13 @@ func (c *Conn) pull(ctx context.Context, p, rank int, handle func(*Task), wait *
 			continue
 		}
 		wait.reset()
-		c.denials.succeeded(publishing("$JS.API.CONSUMER.MSG.NEXT." + queueStream + "." + consumerName(p)))
 		c.hand(ctx, msg, from, handle)
 	}
+}
+
+// pullSubject is where partition p's tasks are asked for.
+func pullSubject(p int) string {
+	return "$JS.API.CONSUMER.MSG.NEXT." + queueStream + "." + consumerName(p)
 }
 
 // isStill returns an error unless from is still the consumer of partition p. While there was no connection QUEUE may have been made
