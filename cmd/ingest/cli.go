@@ -28,8 +28,9 @@ Point Twilio at these routes, below the public URL:
   POST       /webhooks/orchestrator     Conversation Orchestrator (v2) status callbacks
   POST       /webhooks/event-streams    an Event Streams webhook sink
 
-Flags win over the environment. SIGTERM or Ctrl-C stops it: readiness turns red, webhooks under way
-are finished; a second one ends it at once. Exit codes: 0 stopped cleanly, 1 failed, 2 wrong settings.`
+Flags win over the environment. SIGTERM or Ctrl-C stops it: readiness turns red; webhooks are still
+taken for ROLLCALL_STOP_DELAY, so that a proxy that asks for readiness stops sending; then those under way
+are finished. A second signal ends it at once. Exit codes: 0 stopped cleanly, 1 failed, 2 wrong settings.`
 
 // cli is everything that ingest can be told.
 type cli struct {
@@ -61,6 +62,9 @@ func program(getenv func(string) string, stdout, stderr io.Writer) settings.Prog
 	}
 }
 
+// maxStopDelay is more than any proxy takes to notice, and not so long that a slip of the hand seems to hang.
+const maxStopDelay = 5 * time.Minute
+
 // webhooks are the settings of the webhook listener.
 type webhooks struct {
 	Listen         string         `group:"webhooks" placeholder:"HOST:PORT" default:":8080" help:"Address for webhooks, in plain HTTP: put a proxy in front for TLS."`
@@ -68,13 +72,17 @@ type webhooks struct {
 	MaxBody        settings.Bytes `group:"webhooks" placeholder:"SIZE" default:"1MiB" help:"Largest body that is taken, 1KiB to 64MiB; larger ones are answered 413."`
 	BodyTimeout    time.Duration  `group:"webhooks" placeholder:"DURATION" default:"3s" help:"Time for a whole body to arrive and, under load, for its turn to be checked. Later ones are answered 408, or 503 when the load is to blame or the sender is Event Streams. Must be less than the store timeout."`
 	StoreTimeout   time.Duration  `group:"webhooks" placeholder:"DURATION" default:"4s" help:"Time to store a webhook once its turn has come, ending 4.5s after its arrival, or this time after it if that is later; then it is given up. Twilio waits 5s."`
-	StopTimeout    time.Duration  `group:"webhooks" placeholder:"DURATION" default:"10s" help:"Time for webhooks under way to finish when stopping."`
+	StopDelay      time.Duration  `group:"webhooks" placeholder:"DURATION" default:"0s" help:"When stopping: how long webhooks are still taken once readiness is red, up to 5m. Longer than what is in front takes to notice, or the last ones that it sends are not answered. Whatever stops this process must allow it this, the stop timeout and 10s more."`
+	StopTimeout    time.Duration  `group:"webhooks" placeholder:"DURATION" default:"10s" help:"When stopping: time for webhooks under way to finish, after the stop delay."`
 	MaxConnections int            `group:"webhooks" placeholder:"N" default:"1024" help:"Connections open at once; more wait to be accepted. A hostile one takes up to 0.7 MiB of memory."`
 }
 
 // Check implements settings.Checker.
 func (w *webhooks) Check() (ps settings.Problems) {
 	settings.CheckListen(&ps, "ROLLCALL_LISTEN", w.Listen)
+	if w.StopDelay < 0 || w.StopDelay > maxStopDelay {
+		ps.Add("ROLLCALL_STOP_DELAY", "is out of range", "give 0s to 5m")
+	}
 	for _, p := range w.config().Problems() {
 		ps.Add(settingOf(p.Field), p.Wrong, p.Do)
 	}

@@ -155,6 +155,38 @@ func TestSIGTERMFinishesWhatIsUnderWay(t *testing.T) {
 	}
 }
 
+// A proxy that looks at readiness has the delay to stop sending: what it sends until then is answered.
+func TestWebhooksAreTakenForTheStopDelay(t *testing.T) {
+	const delay = 2 * time.Second
+	embedded := server(t, "127.0.0.1:0", t.TempDir())
+	c := launched(t, environment("NATS_URL", embedded.ClientURL(), "ROLLCALL_STOP_DELAY", delay.String()))
+	c.wantReady(t, http.StatusOK, "nats: ok")
+	c.cancel()
+	began := time.Now()
+	c.wantReady(t, http.StatusServiceUnavailable, "process: the process is stopping")
+	if status := c.post(t, token, body); status != http.StatusOK {
+		t.Errorf("got %d for a webhook after SIGTERM, want 200", status)
+	}
+	if code, took := c.ended(t), time.Since(began); code != exitOK || took < delay {
+		t.Errorf("got exit code %d after %s, want 0 after %s or more", code, took, delay)
+	}
+	if stored := raw(t, embedded.ClientURL()); len(stored) != 1 {
+		t.Errorf("got %d events in RAW, want the one that came after SIGTERM", len(stored))
+	}
+}
+
+func TestASecondSIGTERMEndsTheStopDelay(t *testing.T) {
+	embedded := server(t, "127.0.0.1:0", t.TempDir())
+	c := launched(t, environment("NATS_URL", embedded.ClientURL(), "ROLLCALL_STOP_DELAY", "5m"))
+	c.wantReady(t, http.StatusOK, "nats: ok")
+	c.cancel()
+	c.wantReady(t, http.StatusServiceUnavailable, "process: the process is stopping")
+	c.cancel()
+	if code := c.ended(t); code != -1 { // ended by the signal
+		t.Errorf("got exit code %d, want none: the delay need not end", code)
+	}
+}
+
 func TestASecondSIGTERMEndsAtOnce(t *testing.T) {
 	embedded := server(t, "127.0.0.1:0", t.TempDir())
 	c := launched(t, environment("NATS_URL", embedded.ClientURL(), "ROLLCALL_BODY_TIMEOUT", "3s"))

@@ -126,6 +126,7 @@ func TestWrongSettingsAreReportedAtOnce(t *testing.T) {
 	c := start(t, map[string]string{
 		"NATS_URL": "http://x", "ROLLCALL_LISTEN": "8080", "ROLLCALL_STORE_TIMEOUT": "6s", "ROLLCALL_MAX_BODY": "0", "ROLLCALL_BODY_TIMEOUT": "soon",
 		"ROLLCALL_OUTBOX_DIR": os.Args[0], "ROLLCALL_OUTBOX_MAX_BYTES": "1", "ROLLCALL_LOG_LEVEL": "loud", "TWILIO_AUTH_TOKEN_FILE": "/none",
+		"ROLLCALL_STOP_DELAY": "6m",
 	}, "--check")
 	if code := c.ended(t); code != 2 {
 		t.Errorf("got exit code %d, want 2", code)
@@ -134,6 +135,7 @@ func TestWrongSettingsAreReportedAtOnce(t *testing.T) {
 	for _, name := range []string{
 		"NATS_URL", "ROLLCALL_LISTEN", "ROLLCALL_PUBLIC_URL", "ROLLCALL_STORE_TIMEOUT", "ROLLCALL_MAX_BODY", "ROLLCALL_BODY_TIMEOUT",
 		"ROLLCALL_OUTBOX_DIR", "ROLLCALL_OUTBOX_MAX_BYTES", "ROLLCALL_LOG_LEVEL", "TWILIO_AUTH_TOKEN_FILE",
+		"ROLLCALL_STOP_DELAY",
 	} {
 		if !strings.Contains(report, "\n"+name+" ") {
 			t.Errorf("got no problem with %s in\n%s", name, report)

@@ -59,6 +59,7 @@ func serve(ctx context.Context, c *cli, parsed settings.Parsed, getenv func(stri
 		return err
 	}
 	p := process{log: log, store: store, book: book, service: service, ops: telemetry.NewOps(log, reg, store.checks...)}
+	p.stopDelay = c.Webhooks.StopDelay
 	return p.run(ctx, c.Webhooks.Listen, c.Ops.Listen)
 }
 
@@ -76,10 +77,12 @@ type process struct {
 	book    *credentials.Book
 	service *ingest.Service
 	ops     *telemetry.Ops
+
+	stopDelay time.Duration // from red readiness until no more webhooks are taken
 }
 
-// run runs everything until ctx is done or one part fails. Then readiness turns red first, the webhooks
-// under way finish next, and only when no more can come does the rest stop.
+// run runs everything until ctx is done or one part fails. Then readiness turns red first. When those in
+// front have had the time to see it, the webhooks under way finish, and only when no more can come does the rest stop.
 func (p *process) run(ctx context.Context, address, opsAddress string) error {
 	hooks, err := listen(ctx, address)
 	if err != nil {
@@ -101,8 +104,12 @@ func (p *process) run(ctx context.Context, address, opsAddress string) error {
 	serving, stopServing := context.WithCancel(rest)
 	defer stopServing()
 	defer context.AfterFunc(ctx, func() {
-		p.log.Info("stopping")
+		p.log.Info("stopping", slog.Duration("delay", p.stopDelay))
 		p.ops.Stopping()
+		select {
+		case <-time.After(p.stopDelay):
+		case <-rest.Done(): // a part failed
+		}
 		stopServing()
 	})()
 	err = p.service.Run(serving, hooks)
