@@ -155,15 +155,25 @@ func (c *Conn) maxPayload() int64 {
 	return c.nc.MaxPayload()
 }
 
+// notePayload notes how large a message the server takes, and says so if that is less than there may be.
+func (c *Conn) notePayload(nc *nats.Conn) {
+	most := nc.MaxPayload()
+	c.payload.Store(most)
+	if most < maxPayload {
+		c.log.Warn("NATS takes messages of max_payload at most: webhooks and events that are larger become dead letters without what Twilio sent; set max_payload to 8MB in the server's configuration",
+			"client", c.cfg.Name, "server", nc.ConnectedServerName(), "max_payload", most)
+	}
+}
+
 func (c *Conn) onConnect(nc *nats.Conn) {
-	c.payload.Store(nc.MaxPayload())
+	c.notePayload(nc)
 	c.metrics.connected.Set(1)
 	c.tellConnected()
 	c.log.Info("connected to NATS", "client", c.cfg.Name, "server", nc.ConnectedServerName())
 }
 
 func (c *Conn) onReconnect(nc *nats.Conn) {
-	c.payload.Store(nc.MaxPayload())
+	c.notePayload(nc)
 	c.metrics.connected.Set(1)
 	c.metrics.reconnects.Inc()
 	c.denials.reset()

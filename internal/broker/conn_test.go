@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -76,6 +77,33 @@ func TestConnectTakesASeedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	closeAtEnd(t, c)
+}
+
+func TestAServerThatTakesSmallMessagesOnlyIsTold(t *testing.T) {
+	for name, tt := range map[string]struct {
+		most int32
+		told bool
+	}{"as it comes": {1 << 20, true}, "as asked for": {maxPayload, false}} {
+		t.Run(name, func(t *testing.T) {
+			s, err := startEmbedded(t.Context(), &server.Options{
+				DontListen: true, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, MaxPayload: tt.most,
+			}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(s.Shutdown)
+			var logged lockedBuffer
+			c, err := s.Connect(t.Context(), Config{Name: "ingest", Log: slog.New(slog.NewTextHandler(&logged, nil))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			closeAtEnd(t, c)
+			eventually(t, "connected", func() bool { return strings.Contains(logged.String(), "connected to NATS") })
+			if got := strings.Contains(logged.String(), "max_payload=1048576"); got != tt.told {
+				t.Errorf("logged: %s\nwant a word on max_payload: %v", logged.String(), tt.told)
+			}
+		})
+	}
 }
 
 func TestNATSComesLaterGoesAndComesBack(t *testing.T) {
