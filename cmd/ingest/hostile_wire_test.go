@@ -3,6 +3,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,68 +15,103 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/rollcall-events/rollcall/internal/sandbox"
 	"github.com/rollcall-events/rollcall/validation"
 )
 
 // Requests that two programs could take apart in two ways, and several in one go: each is answered by itself,
 // the first that is refused ends the connection, and what is not signed is not stored, wherever it hides.
 func TestSmuggledRequestsAreNotStored(t *testing.T) {
-	good := head("POST "+hook, form, sign(hook, form, []byte(body)))
-	forged := head("POST "+hook, form, "Zm9yZ2Vk") + length(len(body)) + body
+	good, again := head("POST "+hook, form, sign(hook, form, []byte(body)), idToken("good")), head("POST "+hook, form, sign(hook, form, []byte(body)), idToken("again"))
+	forged := head("POST "+hook, form, "Zm9yZ2Vk", idToken("forged")) + length(len(body)) + body
 	chunks := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(body), body)
 	for name, tt := range map[string]struct {
 		text     string
 		statuses []int
-		stored   int
 	}{
-		"pipelined":                  {good + length(len(body)) + body + forged + good + length(len(body)) + body, []int{200, 403, 0}, 1},
-		"behind the end":             {good + length(len(body)) + body + forged, []int{200, 403}, 1},
-		"in a refused body":          {head("POST "+hook, form, "Zm9yZ2Vk") + length(len(good+length(len(body))+body)) + good + length(len(body)) + body, []int{403}, 0},
-		"two lengths":                {good + "Content-Length: 5\r\n" + length(len(body)) + body, []int{400}, 0},
-		"two equal lengths":          {good + fmt.Sprintf("Content-Length: %d\r\n", len(body)) + length(len(body)) + body, []int{200}, 1},
-		"list of lengths":            {good + fmt.Sprintf("Content-Length: %d, 5\r\n\r\n", len(body)) + body, []int{400}, 0},
-		"length with a sign":         {good + fmt.Sprintf("Content-Length: +%d\r\n\r\n", len(body)) + body, []int{400}, 0},
-		"length and chunks":          {good + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks, []int{200}, 1},
-		"chunks and length, hidden":  {good + fmt.Sprintf("Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", len(forged)+5) + forged, []int{403}, 0},
-		"two transfer encodings":     {good + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n" + chunks, []int{501}, 0},
-		"encoding in disguise":       {good + "Transfer-Encoding: xchunked\r\n\r\n" + chunks, []int{501}, 0},
-		"encoding with a tab":        {good + "Transfer-Encoding:\tchunked\r\n\r\n" + chunks, []int{200}, 1},
-		"space before the colon":     {good + "Content-Length : 5\r\n\r\n" + body, []int{400}, 0},
-		"folded header":              {good + "X-A: b\r\n Content-Length: 5\r\n" + length(len(body)) + body, []int{200}, 1},
-		"bare line feeds in a chunk": {good + "Transfer-Encoding: chunked\r\n\r\n" + strings.ReplaceAll(chunks, "\r\n", "\n"), []int{400}, 0},
-		"chunk extension":            {good + "Transfer-Encoding: chunked\r\n\r\n" + strings.Replace(chunks, "\r\n", ";a=b\r\n", 1), []int{200}, 1},
-		"NUL in a header":            {good + "X-A: \x00\r\n" + length(len(body)) + body, []int{400}, 0},
-		"upgrade":                    {good + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n" + length(len(body)) + body, []int{200}, 1},
-		"prior knowledge of HTTP/2":  {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", []int{404}, 0},
-		"no host":                    {"POST " + hook + " HTTP/1.1\r\n" + length(0), []int{400}, 0},
-		"two hosts":                  {good + "Host: evil.example\r\n" + length(len(body)) + body, []int{400}, 0},
+		"pipelined":                  {good + length(len(body)) + body + forged + again + length(len(body)) + body, []int{200, 403, 0}},
+		"both good":                  {good + length(len(body)) + body + again + length(len(body)) + body, []int{200, 200}},
+		"behind the end":             {good + length(len(body)) + body + forged, []int{200, 403}},
+		"in a refused body":          {head("POST "+hook, form, "Zm9yZ2Vk", idToken("outer")) + length(len(good+length(len(body))+body)) + good + length(len(body)) + body, []int{403}},
+		"two lengths":                {good + "Content-Length: 5\r\n" + length(len(body)) + body, []int{400}},
+		"two equal lengths":          {good + fmt.Sprintf("Content-Length: %d\r\n", len(body)) + length(len(body)) + body, []int{200}},
+		"list of lengths":            {good + fmt.Sprintf("Content-Length: %d, 5\r\n\r\n", len(body)) + body, []int{400}},
+		"length with a sign":         {good + fmt.Sprintf("Content-Length: +%d\r\n\r\n", len(body)) + body, []int{400}},
+		"length and chunks":          {good + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks, []int{200}},
+		"chunks and length, hidden":  {good + fmt.Sprintf("Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", len(forged)+5) + forged, []int{403}},
+		"two transfer encodings":     {good + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n" + chunks, []int{501}},
+		"encoding in disguise":       {good + "Transfer-Encoding: xchunked\r\n\r\n" + chunks, []int{501}},
+		"encoding with a tab":        {good + "Transfer-Encoding:\tchunked\r\n\r\n" + chunks, []int{200}},
+		"space before the colon":     {good + "Content-Length : 5\r\n\r\n" + body, []int{400}},
+		"folded header":              {good + "X-A: b\r\n Content-Length: 5\r\n" + length(len(body)) + body, []int{200}},
+		"bare line feeds in a chunk": {good + "Transfer-Encoding: chunked\r\n\r\n" + strings.ReplaceAll(chunks, "\r\n", "\n"), []int{400}},
+		"chunk extension":            {good + "Transfer-Encoding: chunked\r\n\r\n" + strings.Replace(chunks, "\r\n", ";a=b\r\n", 1), []int{200}},
+		"NUL in a header":            {good + "X-A: \x00\r\n" + length(len(body)) + body, []int{400}},
+		"upgrade":                    {good + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n" + length(len(body)) + body, []int{200}},
+		"prior knowledge of HTTP/2":  {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", []int{404}},
+		"no host":                    {"POST " + hook + " HTTP/1.1\r\n" + length(0), []int{400}},
+		"two hosts":                  {good + "Host: evil.example\r\n" + length(len(body)) + body, []int{400}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := attack(t)
 			w := a.wire(t)
+			answered := a.sendingAll(tt.text, len(tt.statuses))
 			_, _ = io.WriteString(w, tt.text)
+			stored := 0
 			for i, want := range tt.statuses {
-				if got := w.status(); got != want {
+				got := w.status()
+				answered[i](got)
+				if got != want {
 					t.Errorf("answer %d: got %d, want %d (0 is none)", i, got, want)
 				}
+				if want == http.StatusOK {
+					stored++
+				}
 			}
-			if stored := raw(t, a.url); len(stored) != tt.stored {
-				t.Errorf("got %d events in RAW, want %d", len(stored), tt.stored)
+			if v := a.wantClean(t); v.Raw != stored { // also of what had no answer
+				t.Errorf("got %d events in RAW, want %d", v.Raw, stored)
 			}
 		})
 	}
 }
 
+var tokenOf = regexp.MustCompile(idToken("([a-z]+)"))
+
+// sendingAll tells the ledger that text is sent, which is to have n answers: one for each webhook in it, the last for all that are hidden
+// behind that one.
+func (a *attacked) sendingAll(text string, n int) (answered []func(int)) {
+	var ids []string
+	for _, found := range tokenOf.FindAllStringSubmatch(text, -1) {
+		ids = append(ids, found[1])
+	}
+	for ; n > 1; n-- {
+		answered, ids = append(answered, a.ledger.Sending(named(ids[0]))), ids[1:]
+	}
+	return append(answered, a.ledger.Sending(named(ids...)))
+}
+
 // Twilio's retry, or somebody who has recorded a webhook: the same bytes twice are one event.
 func TestReplayedWebhookIsOneEvent(t *testing.T) {
 	a := attack(t)
-	a.wantAll(t, attackers, http.StatusOK, func(w *wire) int {
-		_, _ = io.WriteString(w, head("POST "+hook, form, sign(hook, form, []byte(body)), "I-Twilio-Idempotency-Token: one")+length(len(body))+body)
+	a.wantAll(t, attackers, named("one"), func(w *wire) int {
+		_, _ = io.WriteString(w, head("POST "+hook, form, sign(hook, form, []byte(body)), idToken("one"))+length(len(body))+body)
 		return w.status()
-	})
-	if stored := raw(t, a.url); len(stored) != 1 {
-		t.Errorf("got %d events of one webhook sent %d times, want 1", len(stored), attackers)
+	}, http.StatusOK)
+	if v := a.wantClean(t); v.Raw != 1 {
+		t.Errorf("got %d events of one webhook sent %d times, want 1", v.Raw, attackers)
 	}
+}
+
+// send sends w as text, over a connection of its own, and returns the answer's status.
+func (a *attacked) send(t *testing.T, w sandbox.Webhook, text string) int {
+	t.Helper()
+	conn := a.wire(t)
+	defer conn.Close()
+	answered := a.ledger.Sending(w)
+	_, _ = io.WriteString(conn, text)
+	status := conn.status()
+	answered(status)
+	return status
 }
 
 // Every byte of the signature, the target and the body, changed: none is believed, and nothing of it stored.
@@ -84,10 +120,7 @@ func TestTamperedWebhooksAreRefused(t *testing.T) {
 	target := hook + "?tenant=one"
 	signature := sign(target, form, []byte(body))
 	refused := func(what, target, signature, body string) {
-		w := a.wire(t)
-		defer w.Close()
-		_, _ = io.WriteString(w, head("POST "+target, form, signature)+length(len(body))+body)
-		if got := w.status(); got != http.StatusForbidden && got != http.StatusNotFound {
+		if got := a.send(t, named("tampered"), head("POST "+target, form, signature, idToken("tampered"))+length(len(body))+body); got != http.StatusForbidden && got != http.StatusNotFound {
 			t.Errorf("%s: got %d, want 403, or 404 for another path", what, got)
 		}
 	}
@@ -126,16 +159,14 @@ func TestSpoofedOriginsChangeNothing(t *testing.T) {
 		"X-Rewrite-URL: /webhooks/flex", "X-Forwarded-Prefix: /", "X-Forwarded-For: 127.0.0.1", "X-Real-IP: 127.0.0.1", "X-HTTP-Method-Override: GET", "X-Forwarded-Port: 443",
 	} {
 		for signature, want := range map[string]int{foreign: http.StatusForbidden, sign(hook, form, []byte(body)): http.StatusOK} {
-			w := a.wire(t)
-			_, _ = io.WriteString(w, head("POST "+hook, form, signature, spoof)+length(len(body))+body)
-			if got := w.status(); got != want {
+			id := strings.ToLower(rand.Text())
+			if got := a.send(t, named(id), head("POST "+hook, form, signature, spoof, idToken(id))+length(len(body))+body); got != want {
 				t.Errorf("%s: got %d, want %d", spoof, got, want)
 			}
 		}
 	}
-	w := a.wire(t)
-	_, _ = io.WriteString(w, strings.Replace(head("POST "+evil+hook, form, foreign), "hooks.example.com", "evil.example", 1)+length(len(body))+body)
-	if got := w.status(); got != http.StatusForbidden {
+	text := strings.Replace(head("POST "+evil+hook, form, foreign, idToken("evil")), "hooks.example.com", "evil.example", 1)
+	if got := a.send(t, named("evil"), text+length(len(body))+body); got != http.StatusForbidden {
 		t.Errorf("signed for the host that it names: got %d, want 403", got)
 	}
 	a.wantServing(t)
@@ -160,14 +191,12 @@ func TestNoFieldBecomesASubjectUnchecked(t *testing.T) {
 	sent := 0
 	post := func(path, media, body string) {
 		sent++
-		target := path
+		target, id := path, strings.ToLower(rand.Text())
 		if media == jsonType {
 			target = validation.WithBodyHash(target, []byte(body))
 		}
-		w := a.wire(t)
-		defer w.Close()
-		_, _ = io.WriteString(w, head("POST "+target, media, sign(target, media, []byte(body)))+length(len(body))+body)
-		if got := w.status(); got != http.StatusOK {
+		text := head("POST "+target, media, sign(target, media, []byte(body)), idToken(id)) + length(len(body)) + body
+		if got := a.send(t, genuine(target, media, body, id), text); got != http.StatusOK {
 			t.Errorf("%s %q: got %d, want 200", path, body, got)
 		}
 	}
@@ -219,4 +248,5 @@ func TestNoFieldBecomesASubjectUnchecked(t *testing.T) {
 		t.Errorf("got %d messages for %d webhooks: the test did not test anything", published, sent)
 	}
 	t.Logf("%d webhooks, %d messages", sent, published)
+	a.wantClean(t)
 }

@@ -153,15 +153,22 @@ func (s *Stored) insist(ctx context.Context, try func() error) (away time.Durati
 	}
 }
 
-// Judge records everything that was stored since the mark in ledger, and returns its verdict. When NATS fails meanwhile, it goes on
-// where it was.
+// Judge records everything that was stored since the mark in ledger, and returns its verdict.
 func (s *Stored) Judge(ctx context.Context, ledger *sandbox.Ledger) (sandbox.Verdict, error) {
-	for _, stage := range stages() {
-		if err := s.read(ctx, stage, ledger); err != nil {
-			return sandbox.Verdict{}, fmt.Errorf("read the stream of %s events: %w", stage, err)
-		}
+	if err := s.Record(ctx, ledger); err != nil {
+		return sandbox.Verdict{}, err
 	}
 	return ledger.Judge(), nil
+}
+
+// Record records everything that was stored since the mark in ledger. When NATS fails meanwhile, it goes on where it was.
+func (s *Stored) Record(ctx context.Context, ledger *sandbox.Ledger) error {
+	for _, stage := range stages() {
+		if err := s.read(ctx, stage, ledger); err != nil {
+			return fmt.Errorf("read the stream of %s events: %w", stage, err)
+		}
+	}
+	return nil
 }
 
 func (s *Stored) read(ctx context.Context, stage events.Stage, ledger *sandbox.Ledger) error {

@@ -10,7 +10,7 @@ import (
 )
 
 // Ledger compares every webhook that was sent, and its answer, with what RAW, ENRICHED and DEAD hold of it. Verdict
-// says what it finds. It is safe for concurrent use.
+// says what it finds: Judge for the whole pipeline, JudgeIngest for an ingest alone. It is safe for concurrent use.
 //
 // A dead letter that is replayed becomes a new event, which names the first. Whether something was lost or came twice is
 // judged for both together, since the letter of the first is gone by then. Order is judged for each by itself: the new
@@ -23,9 +23,19 @@ type Ledger struct {
 	entries map[string]*entry    // by event ID
 	replays map[string]*entry    // of replayed letters, by event ID
 	raw     uint64               // messages of RAW so far
-	keys    map[string][]*entry  // what is in ENRICHED, by key, in its order
+	keys    stagesByKey          // what is in RAW and in ENRICHED
 	out     map[events.Stage]int // messages by stage
 	strange []string             // what is wrong with messages that belong to no entry
+}
+
+// stagesByKey is what a stage's stream holds, by key, in its order.
+type stagesByKey map[events.Stage]map[string][]*entry
+
+func (s stagesByKey) add(stage events.Stage, key string, e *entry) {
+	if s[stage] == nil {
+		s[stage] = map[string][]*entry{}
+	}
+	s[stage][key] = append(s[stage][key], e)
 }
 
 // entry is all that is known of one event.
@@ -36,6 +46,7 @@ type entry struct {
 	answered  uint64          // when it was first answered with 2xx; 0: never
 	uncertain bool            // some attempt had no answer, or one that leaves open whether it was stored
 	raw       uint64          // its place in RAW; 0: not seen there
+	taken     int             // times in RAW
 	enriched  int             // times in ENRICHED
 	dead      int             // times in DEAD
 	wrongly   []events.Reason // of its dead letters, those that are not in mayBeDead
@@ -46,7 +57,7 @@ type entry struct {
 
 // NewLedger returns an empty Ledger.
 func NewLedger() *Ledger {
-	return &Ledger{answers: map[int]int{}, entries: map[string]*entry{}, replays: map[string]*entry{}, keys: map[string][]*entry{}, out: map[events.Stage]int{}}
+	return &Ledger{answers: map[int]int{}, entries: map[string]*entry{}, replays: map[string]*entry{}, keys: stagesByKey{}, out: map[events.Stage]int{}}
 }
 
 // Sending records that w is being sent, perhaps again. answered must be called with the status of the answer, or with 0 once it is
@@ -80,13 +91,20 @@ func (l *Ledger) answered(w Webhook, status int) {
 	}
 }
 
-// out returns how often e came out, itself or replayed.
-func (e *entry) out() (enriched, dead int) {
-	enriched, dead = e.enriched, e.dead
-	for _, r := range e.replays {
-		enriched, dead = enriched+r.enriched, dead+r.dead
+// times returns how often e came to a stage, itself or replayed.
+func (e *entry) times(stage events.Stage) (n int) {
+	switch stage {
+	case events.StageRaw:
+		n = e.taken
+	case events.StageEnriched:
+		n = e.enriched
+	default:
+		n = e.dead
 	}
-	return enriched, dead
+	for _, r := range e.replays {
+		n += r.times(stage)
+	}
+	return n
 }
 
 func isStored(status int) bool { return status/100 == 2 }
@@ -126,10 +144,12 @@ func (l *Ledger) Stored(stage events.Stage, data []byte) {
 		if l.raw++; e.raw == 0 {
 			e.raw = l.raw
 		}
+		e.taken++
+		l.keys.add(stage, m.key, e)
 	case events.StageEnriched:
 		e.enriched++
 		e.stale = e.stale || m.stale
-		l.keys[m.key] = append(l.keys[m.key], e)
+		l.keys.add(stage, m.key, e)
 	default:
 		e.dead++
 		switch {

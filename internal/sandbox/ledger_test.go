@@ -221,6 +221,39 @@ func TestLedgerJudges(t *testing.T) {
 	}
 }
 
+// With no enricher behind an ingest, RAW is where events come out.
+func TestLedgerJudgesAnIngestAlone(t *testing.T) {
+	for name, c := range map[string]struct {
+		run  func(r told)
+		want Verdict // its faults
+	}{
+		"stored, buried and refused": {func(r told) {
+			r.sent("a", 200)
+			r.mortal("b", 200, invalid)
+			r.sent("forged", 403)
+			r.raw("a")
+			r.deadEvent(r.event("b"), invalid)
+		}, Verdict{}},
+		"answered, and in no stream":   {func(r told) { r.sent("a", 200) }, Verdict{Lost: 1}},
+		"twice in RAW":                 {func(r told) { r.sent("a", 200); r.sent("a", 200); r.raw("a", "a") }, Verdict{Twice: 1}},
+		"in RAW and dead":              {func(r told) { r.mortal("a", 200, unknown); r.raw("a"); r.dead("a") }, Verdict{Twice: 1}},
+		"refused, and in RAW":          {func(r told) { r.sent("a", 403); r.raw("a") }, Verdict{Refused: 1}},
+		"refused, and dead":            {func(r told) { r.mortal("a", 403, unknown); r.dead("a") }, Verdict{Refused: 1}},
+		"one after the other":          {func(r told) { r.sent("a", 200); r.sent("b", 200); r.raw("a", "b") }, Verdict{}},
+		"not in the order of sending":  {func(r told) { r.sent("a", 200); r.sent("b", 200); r.raw("b", "a") }, Verdict{OutOfOrder: 1}},
+		"a letter of what never came":  {func(r told) { r.letter("a", events.ReasonUnparseable) }, Verdict{Strange: 1}},
+		"not answered, and not stored": {func(r told) { r.sent("a", 0) }, Verdict{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := told{t, NewLedger()}
+			c.run(r)
+			if got := r.JudgeIngest(); got.faults() != c.want.faults() {
+				t.Errorf("got %s\nwant %s", got.faults(), c.want.faults())
+			}
+		})
+	}
+}
+
 func TestLedgerFigures(t *testing.T) {
 	r := told{t, NewLedger()}
 	r.sent("a", http.StatusOK)

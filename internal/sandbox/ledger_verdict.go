@@ -18,6 +18,7 @@ type Verdict struct {
 	Owed                int         // events of webhooks that were answered with 2xx
 	Raw, Enriched, Dead int         // messages
 
+	// For JudgeIngest read RAW for ENRICHED.
 	Lost        int // answered with 2xx and neither in ENRICHED nor in DEAD, itself or replayed
 	Twice       int // more than once in ENRICHED and DEAD together, itself or replayed
 	OutOfOrder  int // in ENRICHED: see outOfOrder
@@ -36,7 +37,14 @@ const problemsShown = 5
 
 // Judge returns the verdict on everything so far. It is for the end of a run: what was answered with 2xx
 // and has not come out counts as lost.
-func (l *Ledger) Judge() Verdict {
+func (l *Ledger) Judge() Verdict { return l.judge(events.StageEnriched) }
+
+// JudgeIngest is Judge for an ingest with no enricher behind it: RAW takes the place of ENRICHED. What was answered with 2xx must be in
+// RAW or in DEAD, once, and RAW must have the order of sending.
+func (l *Ledger) JudgeIngest() Verdict { return l.judge(events.StageRaw) }
+
+// judge returns the verdict when what does not die comes out at the given stage.
+func (l *Ledger) judge(end events.Stage) Verdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	v := Verdict{
@@ -44,10 +52,10 @@ func (l *Ledger) Judge() Verdict {
 		Raw: l.out[events.StageRaw], Enriched: l.out[events.StageEnriched], Dead: l.out[events.StageDead],
 	}
 	for _, e := range slices.SortedFunc(maps.Values(l.entries), func(a, b *entry) int { return cmp.Compare(a.began, b.began) }) {
-		v.judge(e)
+		v.judge(e, end)
 	}
-	for _, key := range slices.Sorted(maps.Keys(l.keys)) {
-		for _, e := range outOfOrder(l.keys[key]) {
+	for _, key := range slices.Sorted(maps.Keys(l.keys[end])) {
+		for _, e := range outOfOrder(l.keys[end][key]) {
 			v.count(&v.OutOfOrder, "event %s came out of order on %s", e.id, key)
 		}
 	}
@@ -57,19 +65,19 @@ func (l *Ledger) Judge() Verdict {
 	return v
 }
 
-func (v *Verdict) judge(e *entry) {
+func (v *Verdict) judge(e *entry, end events.Stage) {
 	if e.answered > 0 {
 		v.Owed++
 	}
-	enriched, dead := e.out()
+	alive, dead := e.times(end), e.times(events.StageDead)
 	switch {
-	case e.answered > 0 && enriched+dead == 0:
+	case e.answered > 0 && alive+dead == 0:
 		v.count(&v.Lost, "event %s was answered with 2xx and did not come out (place in RAW: %d)", e.id, e.raw)
-	case e.answered == 0 && !e.uncertain && (enriched+dead > 0 || e.raw > 0):
+	case e.answered == 0 && !e.uncertain && (alive+dead > 0 || e.raw > 0):
 		v.count(&v.Refused, "event %s was refused and came out", e.id)
 	}
-	if enriched+dead > 1 {
-		v.count(&v.Twice, "event %s came out %d times enriched and %d times dead (place in RAW: %d)", e.id, enriched, dead, e.raw)
+	if alive+dead > 1 {
+		v.count(&v.Twice, "event %s came out %d times %s and %d times dead (place in RAW: %d)", e.id, alive, end, dead, e.raw)
 	}
 	for _, came := range append([]*entry{e}, e.replays...) {
 		v.Missed += came.missed
