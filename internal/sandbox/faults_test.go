@@ -50,7 +50,7 @@ func TestEveryFaultCausesItsError(t *testing.T) {
 		return participants.Error{Failure: participants.FailureStatus, Status: status, Code: code}
 	}
 	contract := participants.Error{Failure: participants.FailureContract, Status: 200}
-	paging := participants.Error{Failure: participants.FailurePaging}
+	paging := participants.Error{Failure: participants.FailurePaging, Status: 200}
 	transport := participants.Error{Failure: participants.FailureTransport}
 	cut := participants.Error{Failure: participants.FailureTransport, Status: 200}
 	for _, tt := range []struct {
