@@ -17,7 +17,7 @@ import (
 const timeout = 4 * time.Second
 
 func main() {
-	os.Exit(exitCode(run(context.Background(), os.Args[1:]), os.Stderr))
+	os.Exit(exitCode(run(context.Background(), os.Args[1:], os.Stdout), os.Stderr))
 }
 
 // exitCode is 0 without an error; else it tells err in one line and is 1, the one
@@ -30,10 +30,16 @@ func exitCode(err error, stderr io.Writer) int {
 	return 1
 }
 
+const usage = "usage: healthcheck URL"
+
 // run asks the one URL in args. A redirect is not followed: it is no 2xx.
-func run(ctx context.Context, args []string) error {
+func run(ctx context.Context, args []string, stdout io.Writer) error {
+	if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
+		fmt.Fprintln(stdout, usage+"\nAsks the URL once. The exit code is 0 when the answer is 2xx, else 1.")
+		return nil
+	}
 	if len(args) != 1 || strings.HasPrefix(args[0], "-") {
-		return errors.New("usage: healthcheck URL")
+		return errors.New(usage)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

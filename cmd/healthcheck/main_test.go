@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -40,13 +41,15 @@ func TestExitCode(t *testing.T) {
 		{"nobody listens", []string{"http://127.0.0.1:1"}, 1, "refused"},
 		{"not a URL", []string{"http://[::1"}, 1, "read the URL"},
 		{"no URL", nil, 1, "usage: healthcheck URL"},
-		{"help", []string{"--help"}, 1, "usage: healthcheck URL"},
+		{"help", []string{"--help"}, 0, ""},
+		{"help, short", []string{"-h"}, 0, ""},
+		{"a flag", []string{"--url"}, 1, "usage: healthcheck URL"},
 		{"two URLs", []string{"a", "b"}, 1, "usage: healthcheck URL"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var stderr bytes.Buffer
-			got := exitCode(run(t.Context(), tt.args), &stderr)
+			got := exitCode(run(t.Context(), tt.args, io.Discard), &stderr)
 			if got != tt.want {
 				t.Errorf("exit code: got %d, want %d (%s)", got, tt.want, stderr.String())
 			}
@@ -61,7 +64,7 @@ func TestRunGivesUpOnAServerThatHangs(t *testing.T) {
 	server := newServer(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := run(ctx, []string{server.URL}); err == nil {
+	if err := run(ctx, []string{server.URL}, io.Discard); err == nil {
 		t.Error("got no error, want one: the server never answered")
 	}
 }

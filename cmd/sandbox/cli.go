@@ -19,7 +19,9 @@ const description = `Try rollcall with nothing but Go: no Twilio account, no NAT
   sandbox tail        print enriched events as they come, from this or any other NATS
   sandbox send        post signed webhooks to a running ingest
   sandbox load        put a running ingest under load, and measure it
-  sandbox twilio      serve only the fake of Twilio's participants APIs`
+  sandbox twilio      serve only the fake of Twilio's participants APIs
+
+Exit codes: 0 a good end, 1 something failed or came out wrong, 2 wrong flags or settings.`
 
 type cli struct {
 	Demo   demoCmd   `cmd:"" default:"withargs" help:"Start everything in one process and tell the story. This is what runs when no command is named."`

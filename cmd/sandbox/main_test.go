@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -105,6 +106,36 @@ func eventually(t *testing.T, done func() bool, why func() string) {
 		case <-tick.C:
 		case <-deadline:
 			t.Fatal(why())
+		}
+	}
+}
+
+// Scripts tell a slip of the hand from a sandbox that failed, as with the other commands.
+func TestExitCodes(t *testing.T) {
+	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, c := range []struct {
+		args []string
+		want int
+	}{
+		{[]string{"--help"}, exitOK},
+		{[]string{"--version"}, exitOK},
+		{[]string{"load", "--help"}, exitOK},
+		{[]string{"--nonsense"}, exitUsage},
+		{[]string{"nonsense"}, exitUsage},
+		{[]string{"load", "--rate", "-1"}, exitUsage},
+		{[]string{"load", "--rate", "often"}, exitUsage},
+		{[]string{"send", "--count", "1", "--kind", "nonsense"}, exitUsage},
+		{[]string{"twilio", "--listen", "nowhere"}, exitUsage},
+		{[]string{"twilio", "--listen", taken.Addr().String()}, exitFailed},
+	} {
+		var out, told bytes.Buffer
+		err := run(t.Context(), c.args, noEnv, &out, &out)
+		if got := exitCode(err, &told); got != c.want || (got == exitOK) != (told.Len() == 0) {
+			t.Errorf("%q: got exit code %d and %q, want %d and a word about it if it is not 0", c.args, got, &told, c.want)
 		}
 	}
 }

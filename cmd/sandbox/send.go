@@ -51,6 +51,9 @@ func (c *sendCmd) check() (ps settings.Problems) {
 	if c.Count < 0 {
 		ps.Add("--count", "is negative", "give the number of webhooks to send")
 	}
+	if c.Count > 0 && len(c.samples()) == 0 {
+		ps.Add("--kind", "names no webhook", "give Twilio's name of an event, such as onMessageAdded, or all")
+	}
 	return ps
 }
 
@@ -128,9 +131,6 @@ func (c *sendCmd) settled(change worldChange) worldChange {
 func (c *sendCmd) sendSamples(ctx context.Context, p *printer) error {
 	t := &teller{sender: c.sender(), printer: p, checklist: newChecklist()}
 	samples := c.samples()
-	if len(samples) == 0 {
-		return fmt.Errorf("no webhook is called %q", c.Kind)
-	}
 	for range c.Count {
 		for _, sample := range samples {
 			w, err := sample(time.Now())
