@@ -23,6 +23,9 @@ const description = `Try rollcall with nothing but Go: no Twilio account, no NAT
 
 Exit codes: 0 a good end, 1 something failed or came out wrong, 2 wrong flags or settings.`
 
+// defaultTarget is what the tags of --target say, and where the demonstration's --listen puts the ingest.
+const defaultTarget = "http://127.0.0.1:8080"
+
 type cli struct {
 	Demo   demoCmd   `cmd:"" default:"withargs" help:"Start everything in one process and tell the story. This is what runs when no command is named."`
 	Tail   tailCmd   `cmd:"" help:"Print enriched events as they come."`
@@ -96,7 +99,18 @@ func (a *account) cast() sandbox.Cast {
 
 func (a *account) token() validation.Secret {
 	if a.AuthToken.IsZero() {
-		return validation.NewSecret(string(sandbox.SID("", "sandbox"))) // public, so it must protect nothing
+		return validation.NewSecret(ownToken())
 	}
 	return a.AuthToken
 }
+
+// tokenHint says which token goes with the account, and shows it only if the world knows it.
+func (a *account) tokenHint() string {
+	if a.AuthToken.IsZero() {
+		return "TWILIO_AUTH_TOKEN=" + ownToken()
+	}
+	return "and the TWILIO_AUTH_TOKEN that it was given"
+}
+
+// ownToken is public, so it must protect nothing.
+func ownToken() string { return string(sandbox.SID("", "sandbox")) }

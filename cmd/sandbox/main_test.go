@@ -286,8 +286,15 @@ func TestPortsThatAreTakenAreLeftAlone(t *testing.T) {
 	second := start(t, "--listen", taken, "--nats-listen", nats, "--dir", t.TempDir())
 	if got := second.find(t, `webhooks +http://([^/\s]+)/`)[1]; got == taken {
 		t.Errorf("got %s, want another address", got)
+	} else {
+		second.find(t, `(?m)^`+regexp.QuoteMeta(taken)+` cannot be listened on \(.+\): webhooks go to http://`+regexp.QuoteMeta(got)+` instead$`)
+		second.find(t, `load --duration 10s --target http://`+regexp.QuoteMeta(got)+`\n`)
 	}
+	second.find(t, `(?m)^`+regexp.QuoteMeta(nats)+` cannot be listened on \(.+\): NATS is at nats://`)
 	second.find(t, "Ctrl-C ends everything")
+	if strings.Contains(first.String(), "cannot be listened on") {
+		t.Errorf("got a port that is taken where any was asked for:\n%s", first)
+	}
 }
 
 func TestSendFailsOnAnotherAnswer(t *testing.T) {
@@ -315,6 +322,27 @@ func TestTwilioAlone(t *testing.T) {
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusNoContent {
 		t.Errorf("got %d, want 204", resp.StatusCode)
+	}
+	p.find(t, `TWILIO_ACCOUNT_SID=AC[0-9a-f]{32} `)
+	p.find(t, `TWILIO_AUTH_TOKEN=[0-9a-f]{32}\n`) // the sandbox's own, which is public
+}
+
+// Whoever calls the fake must know which account it has. Its token is told only where the world knows it anyway.
+func TestTwilioTellsItsAccount(t *testing.T) {
+	const sid, secret = "AC0123456789abcdef0123456789abcdef", "5ecret-auth-token"
+	ctx, cancel := context.WithCancel(t.Context())
+	p := &process{done: make(chan error, 1)}
+	go func() {
+		p.done <- run(ctx, []string{"twilio", "--listen", "127.0.0.1:0", "--twilio-account-sid", sid}, func(name string) string {
+			return map[string]string{"TWILIO_AUTH_TOKEN": secret}[name]
+		}, p, p)
+	}()
+	p.find(t, `TWILIO_ACCOUNT_SID=`+sid+` `)
+	p.find(t, `the TWILIO_AUTH_TOKEN that it was given`)
+	cancel()
+	p.wait(t)
+	if strings.Contains(p.String(), secret) {
+		t.Errorf("got the token in:\n%s", p)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -45,10 +46,11 @@ type pipelineConfig struct {
 
 // pipeline is everything, running in this process.
 type pipeline struct {
-	webhooks string // base URL of the ingest
-	public   string // base URL that signatures are for
-	twilio   string // base URL of the fake Twilio
-	nats     string // URL for clients
+	webhooks string   // base URL of the ingest
+	public   string   // base URL that signatures are for
+	twilio   string   // base URL of the fake Twilio
+	nats     string   // URL for clients
+	moved    []string // what listens elsewhere than asked, in words
 
 	cancel  context.CancelFunc
 	parts   *errgroup.Group
@@ -109,7 +111,7 @@ func (p *pipeline) run(ctx context.Context, name string, part func(context.Conte
 }
 
 func (p *pipeline) startNATS(ctx context.Context, cfg pipelineConfig) (*broker.Embedded, error) {
-	listen, err := freeAddress(ctx, cfg.natsListen)
+	listen, taken, err := freeAddress(ctx, cfg.natsListen)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +121,20 @@ func (p *pipeline) startNATS(ctx context.Context, cfg pipelineConfig) (*broker.E
 	}
 	p.closers = append(p.closers, server.Shutdown)
 	p.nats = server.ClientURL()
+	p.tellMoved(taken, "NATS is at "+p.nats)
 	return server, nil
+}
+
+// tellMoved notes where something is because of taken, the error of listening where it was asked to be.
+func (p *pipeline) tellMoved(taken error, where string) {
+	if taken == nil {
+		return
+	}
+	address, why := "the address", taken
+	if op, ok := errors.AsType[*net.OpError](taken); ok && op.Addr != nil {
+		address, why = op.Addr.String(), op.Err
+	}
+	p.moved = append(p.moved, fmt.Sprintf("%s cannot be listened on (%v): %s instead", address, why, where))
 }
 
 func (p *pipeline) startTwilio(ctx context.Context, cfg pipelineConfig) error {
@@ -143,11 +158,12 @@ func (p *pipeline) startIngest(ctx context.Context, cfg pipelineConfig, server *
 	if err := conn.Provision(ctx, broker.Topology{}); err != nil {
 		return err
 	}
-	l, err := listenOrFree(ctx, cfg.listen)
+	l, taken, err := listenOrFree(ctx, cfg.listen)
 	if err != nil {
 		return err
 	}
 	p.webhooks = "http://" + l.Addr().String()
+	p.tellMoved(taken, "webhooks go to "+p.webhooks)
 	public := strings.Split(cmp.Or(cfg.publicURL, p.webhooks), ",")
 	p.public = public[0]
 	service, err := ingest.New(ingest.Config{PublicURLs: public, StopTimeout: stopTimeout}, store{conn}, book, cfg.log, registry)
@@ -225,32 +241,32 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	return fmt.Errorf("serve: %w", err)
 }
 
-// listenOrFree listens on address or, when that is taken, on a free port of the same host.
-func listenOrFree(ctx context.Context, address string) (net.Listener, error) {
+// listenOrFree listens on address or, when that cannot be, on a free port of the same host; taken is why then.
+func listenOrFree(ctx context.Context, address string) (l net.Listener, taken, err error) {
 	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", address)
-	if err == nil {
-		return l, nil
+	l, taken = config.Listen(ctx, "tcp", address)
+	if taken == nil {
+		return l, nil, nil
 	}
 	host, _, bad := net.SplitHostPort(address)
 	if bad != nil {
-		return nil, fmt.Errorf("listen: %w", err)
+		return nil, nil, fmt.Errorf("listen: %w", taken)
 	}
 	if l, err = config.Listen(ctx, "tcp", net.JoinHostPort(host, "0")); err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
+		return nil, nil, fmt.Errorf("listen: %w", err)
 	}
-	return l, nil
+	return l, taken, nil
 }
 
-// freeAddress is address or, when that is taken, a free port of the same host.
-func freeAddress(ctx context.Context, address string) (string, error) {
-	l, err := listenOrFree(ctx, address)
+// freeAddress is address or, when that cannot be listened on, a free port of the same host; taken is why then.
+func freeAddress(ctx context.Context, address string) (free string, taken, err error) {
+	l, taken, err := listenOrFree(ctx, address)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	address = l.Addr().String()
+	free = l.Addr().String()
 	if err := l.Close(); err != nil {
-		return "", fmt.Errorf("free %s: %w", address, err)
+		return "", nil, fmt.Errorf("free %s: %w", free, err)
 	}
-	return address, nil
+	return free, taken, nil
 }

@@ -52,7 +52,7 @@ func (c *sendCmd) check() (ps settings.Problems) {
 		ps.Add("--count", "is negative", "give the number of webhooks to send")
 	}
 	if c.Count > 0 && len(c.samples()) == 0 {
-		ps.Add("--kind", "names no webhook", "give Twilio's name of an event, such as onMessageAdded, or all")
+		ps.Add("--kind", fmt.Sprintf("is %q, which names no webhook", c.Kind), "give Twilio's name of an event, such as onMessageAdded, or all")
 	}
 	return ps
 }
