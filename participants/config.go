@@ -39,12 +39,17 @@ type Config struct {
 	OnUnexpected func(api API, field string)
 }
 
-// The fields that Config.OnUnexpected is called with: a closed list.
+// The fields that Config.OnUnexpected is called with: a closed list, UnexpectedFields.
 const (
 	UnexpectedType             = "type"              // an undocumented type of participant; kept as it is
 	UnexpectedParticipantField = "participant_field" // an undocumented field of a participant; kept in Participant.Extra
 	UnexpectedAddressField     = "address_field"     // an undocumented field of an address or messaging_binding; kept in Address.Extra
 )
+
+// UnexpectedFields returns all of them.
+func UnexpectedFields() []string {
+	return []string{UnexpectedType, UnexpectedParticipantField, UnexpectedAddressField}
+}
 
 // withDefaults returns cfg with its defaults filled in.
 func (cfg Config) withDefaults() Config {

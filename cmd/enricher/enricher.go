@@ -63,7 +63,9 @@ func newEnricher(ctx context.Context, s *runSettings, log *slog.Logger) (*enrich
 	reg.MustRegister(e.book.Metric())
 	twilio := s.Client()
 	twilio.IdleConns = s.Concurrency
-	twilio.OnUnexpected = countUnexpected(reg)
+	if twilio.OnUnexpected, err = enrich.CountUnexpected(reg); err != nil {
+		return nil, fmt.Errorf("count what Twilio does not document: %w", err)
+	}
 	client, err := participants.New(twilio)
 	if err != nil {
 		return nil, fmt.Errorf("set up the client of Twilio's API: %w", err)
@@ -74,17 +76,6 @@ func newEnricher(ctx context.Context, s *runSettings, log *slog.Logger) (*enrich
 		return nil, fmt.Errorf("set up the pipeline: %w", err)
 	}
 	return e, e.open(ctx, reg)
-}
-
-// countUnexpected tells operators when Twilio's answers drift away from its pages: nothing is lost by it, and it says that
-// there is something to look at.
-func countUnexpected(reg prometheus.Registerer) func(participants.API, string) {
-	seen := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "rollcall_twilio_unexpected_total",
-		Help: "Things in Twilio's answers that its pages do not document, passed on as they are.",
-	}, []string{"api", "field"})
-	reg.MustRegister(seen)
-	return func(api participants.API, field string) { seen.WithLabelValues(string(api), field).Inc() }
 }
 
 func (e *enricher) open(ctx context.Context, reg *prometheus.Registry) (err error) {

@@ -112,7 +112,7 @@ func newMetrics(p *Pipeline, reg prometheus.Registerer) (*metrics, error) {
 		}, []string{"lookup"}),
 		panics: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_enrich_panics_total",
-			Help: "Panics caught, by where: in a call to Twilio, or in another turn of an event. Each is a defect: the log has its stack.",
+			Help: "Panics caught, by where: in a call to Twilio (call), or in anything else that is done for an event (turn). Each is a defect: the log has its stack.",
 		}, []string{"where"}),
 	}
 	m.zero()
@@ -179,7 +179,7 @@ func (p *Pipeline) gauges() []prometheus.Collector {
 			defer p.mu.Unlock()
 			return float64(p.kept)
 		}),
-		gauge("rollcall_enrich_paused_accounts", "Accounts that Twilio wants left alone for a while.", nil, func() float64 {
+		gauge("rollcall_enrich_paused_accounts", "Accounts paused by a Retry-After.", nil, func() float64 {
 			return float64(p.gate.countPaused())
 		}),
 		gauge("rollcall_enrich_oldest_head_seconds", "How long the slowest event has held up its conversation, whatever the reason.", nil, p.oldestHead),
@@ -189,7 +189,7 @@ func (p *Pipeline) gauges() []prometheus.Collector {
 			prometheus.Labels{"api": string(api)}, func() float64 { return float64(p.gate.holds.count(api)) }))
 	}
 	for h, health := range p.gate.hosts {
-		all = append(all, gauge("rollcall_enrich_breaker_open", "1 while the breaker keeps calls from the host.",
+		all = append(all, gauge("rollcall_enrich_breaker_open", "1 while the breaker keeps calls from the host, and half-open, while it lets one through to see whether the host is well again; else 0.",
 			prometheus.Labels{"host": string(h)}, func() float64 {
 				if health.breaker.IsClosed() {
 					return 0
