@@ -83,7 +83,7 @@ func listConversation(t *testing.T, c *Client) ([]Participant, error) {
 	return c.ListConversation(t.Context(), credentials(), theConversation, "")
 }
 
-// calls are the four calls, with the answers of the pages and what they must ask for.
+// calls are the four calls, with a documented answer to each and what it must ask for.
 func calls(t *testing.T) []call {
 	t.Helper()
 	return []call{

@@ -34,7 +34,7 @@ func decoderOf(name string) func([]byte, *report) page {
 	}
 }
 
-// decodeGood decodes a file that must be accepted, counting what it holds that no page documents.
+// decodeGood decodes a file that must be accepted, counting what it holds that is not documented.
 func decodeGood(t *testing.T, name string) ([]Participant, map[string]int) {
 	t.Helper()
 	noticed := map[string]int{}

@@ -10,7 +10,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// The identifiers of the pages' own examples.
+// The identifiers of the documentation's own examples.
 const (
 	theAccount      = "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 	theConversation = "CHaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"

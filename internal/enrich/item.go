@@ -40,7 +40,7 @@ type effort struct {
 	attempts int                 // calls made to Twilio for it
 	failing  int                 // rounds in a row in which one gave no answer that stands
 	failed   int                 // the last round in which one did not
-	suspects int                 // rounds in which an answer broke the API's page
+	suspects int                 // rounds in which an answer departed from the documentation
 	failure  *participants.Error // of the last one that failed
 	letter   *events.DeadLetter  // set once nothing else can become of it
 }

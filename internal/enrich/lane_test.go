@@ -216,26 +216,28 @@ func TestAStuckConversationDelaysNoOther(t *testing.T) {
 // TestWhateverHappensOrderIsKeptAndNothingIsLost lets chance deliver, fail and delay.
 func TestWhateverHappensOrderIsKeptAndNothingIsLost(t *testing.T) {
 	for seed := range uint64(50) {
-		bubble(t, Config{Concurrency: 4}, func(b *bench) {
-			chance := rand.New(rand.NewPCG(seed, 0))
-			b.unreliable(rand.New(rand.NewPCG(seed, 1)))
-			const conversations, each = 5, 20
-			var tasks []*task
-			for i := range uint64(conversations * each) {
-				tasks = append(tasks, b.add(i+1, message(int(i)%conversations)))
-			}
-			chance.Shuffle(len(tasks), func(i, j int) { tasks[i], tasks[j] = tasks[j], tasks[i] })
-			for _, task := range tasks {
-				b.Handle(task)
-				if chance.IntN(10) == 0 {
-					after(time.Duration(chance.IntN(2000)) * time.Millisecond)
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			bubble(t, Config{Concurrency: 4}, func(b *bench) {
+				chance := rand.New(rand.NewPCG(seed, 0))
+				b.unreliable(rand.New(rand.NewPCG(seed, 1)))
+				const conversations, each = 5, 20
+				var tasks []*task
+				for i := range uint64(conversations * each) {
+					tasks = append(tasks, b.add(i+1, message(int(i)%conversations)))
 				}
-				if chance.IntN(10) == 0 {
-					b.Handle(task) // once more
+				chance.Shuffle(len(tasks), func(i, j int) { tasks[i], tasks[j] = tasks[j], tasks[i] })
+				for _, task := range tasks {
+					b.Handle(task)
+					if chance.IntN(10) == 0 {
+						after(time.Duration(chance.IntN(2000)) * time.Millisecond)
+					}
+					if chance.IntN(10) == 0 {
+						b.Handle(task) // once more
+					}
 				}
-			}
-			after(time.Hour)
-			b.wantEachOnceInOrder(conversations * each)
+				after(time.Hour)
+				b.wantEachOnceInOrder(conversations * each)
+			})
 		})
 	}
 }

@@ -21,7 +21,7 @@ const (
 func places() []place { return []place{inCall, inTurn} }
 
 // guard calls f and returns its error. Should f panic, it counts that, logs it with its stack, and returns the *participants.Error
-// of an answer that breaks the API's page: whatever f was given, it could not be worked on, and may be next time. What the panic
+// of an answer that departs from the documentation: whatever f was given, it could not be worked on, and may be next time. What the panic
 // said is not told: it may quote what somebody wrote.
 func (p *Pipeline) guard(where place, f func() error) (err error) {
 	defer func() {
@@ -38,7 +38,7 @@ func (p *Pipeline) guard(where place, f func() error) (err error) {
 	return f()
 }
 
-// guardedTurn is turn. After a panic the item waits and has another, up to as many as an answer that breaks the API's page has
+// guardedTurn is turn. After a panic the item waits and has another, up to as many as an answer that departs from the documentation has
 // tries; then it is a dead letter for the same reason. Should its burial panic too, it goes on waiting: that delays its own
 // conversation alone.
 func (l *lane) guardedTurn(it *item) {

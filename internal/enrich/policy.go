@@ -15,13 +15,13 @@ import (
 type verdict string
 
 const (
-	verdictUse     verdict = "use"     // a whole answer that keeps the API's page
+	verdictUse     verdict = "use"     // a whole answer, as documented
 	verdictAbsent  verdict = "absent"  // Twilio does not know it
 	verdictRefuse  verdict = "refuse"  // the same call would always be refused
 	verdictHold    verdict = "hold"    // our credentials are wrong: the account waits, nothing is burnt
 	verdictSlow    verdict = "slow"    // too many calls: fewer, and later
 	verdictRetry   verdict = "retry"   // the host is unwell
-	verdictSuspect verdict = "suspect" // an answer that breaks the API's page: may pass, may not
+	verdictSuspect verdict = "suspect" // an answer that departs from the documentation: may pass, may not
 )
 
 // rule is what is done about a verdict.
@@ -80,7 +80,7 @@ func judgeStatus(status int) verdict {
 	case status >= 400:
 		return verdictRefuse
 	default:
-		return verdictSuspect // a redirect, say: no page documents one
+		return verdictSuspect // a redirect, say: none is documented
 	}
 }
 

@@ -138,7 +138,7 @@ func detail(reason events.Reason, e *participants.Error) string {
 	case events.ReasonRefused:
 		text = "Twilio refuses the call and would refuse it again"
 	case events.ReasonContract:
-		text = "Twilio's answers kept breaking the API's page"
+		text = "Twilio's answers kept departing from its documentation"
 	case events.ReasonOverdue:
 		text = "the event held up its conversation for longer than allowed"
 	case events.ReasonTooLarge:
