@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"hash/fnv"
+	"io"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -131,12 +133,17 @@ func TestWhatTwilioDoesNotKnowIsDead(t *testing.T) {
 
 func TestOrderIsKeptWhileTwilioIsUnwell(t *testing.T) {
 	w := newWorld(t)
-	w.twilio.setAnswer(func(rw http.ResponseWriter, r *http.Request, _ int) bool {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	w.twilio.setAnswer(func(rw http.ResponseWriter, r *http.Request, n int) bool {
+		conversation := fnv.New64a()
+		_, _ = io.WriteString(conversation, r.URL.Path)
+		chance := rand.New(rand.NewPCG(seed, conversation.Sum64()+uint64(n))) // whatever is asked in between
 		select {
-		case <-time.After(rand.N(20 * time.Millisecond)):
+		case <-time.After(time.Duration(chance.Int64N(int64(20 * time.Millisecond)))):
 		case <-r.Context().Done():
 		}
-		if rand.N(10) > 2 {
+		if chance.IntN(10) > 2 {
 			return false
 		}
 		fail(rw, http.StatusServiceUnavailable, 20500)
