@@ -84,7 +84,7 @@ func (l *lane) settle(it *item, began time.Time, all []asked) (whole bool) {
 		excused = excused || a.blamesPace() || a.blamesHost() && l.p.gate.hostOf(a.call).outage()
 	}
 	if excused {
-		if !(failing && l.outlasted(it)) && wait > 0 {
+		if (!failing || !l.outlasted(it)) && wait > 0 {
 			l.pause(wait, nil)
 		}
 		l.excuse(it, time.Since(began))

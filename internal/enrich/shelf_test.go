@@ -160,9 +160,9 @@ func TestARefusalIsNotReused(t *testing.T) {
 	})
 }
 
-// shelfOf returns a shelf, and how to put an answer of the given weight to the call n there.
-func shelfOf(age time.Duration) (s *shelf, put func(n, weight int)) {
-	s = newShelf(age)
+// minuteShelf returns a shelf for answers of the last minute, and how to put an answer of the given weight to the call n there.
+func minuteShelf() (s *shelf, put func(n, weight int)) {
+	s = newShelf(time.Minute)
 	return s, func(n, weight int) {
 		s.put(call{within: fmt.Sprint(n)}, &answer{verdict: verdictUse, began: time.Now(), participants: make([]participants.Participant, weight-1)})
 	}
@@ -182,7 +182,7 @@ func (s *shelf) wantHeld(t *testing.T, answers, weight int) {
 
 func TestTheShelfIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, put := shelfOf(time.Minute)
+		s, put := minuteShelf()
 		const most = shelfMost / 1000
 		for n := range 10 * most {
 			put(n, 1000)
@@ -199,7 +199,7 @@ func TestTheShelfIsBounded(t *testing.T) {
 // One busy conversation is one answer, however often it is fetched.
 func TestARosterTakesThePlaceOfTheOneBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, put := shelfOf(time.Minute)
+		s, put := minuteShelf()
 		put(1, 2)
 		for range shelfMost {
 			put(2, 2)
@@ -215,7 +215,7 @@ func TestARosterTakesThePlaceOfTheOneBefore(t *testing.T) {
 
 func TestWhatWasUsedLongestAgoGoesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, put := shelfOf(time.Minute)
+		s, put := minuteShelf()
 		const most = shelfMost / 1000
 		for n := range most {
 			put(n, 1000)
@@ -234,7 +234,7 @@ func TestWhatWasUsedLongestAgoGoesFirst(t *testing.T) {
 }
 
 func TestWhatAnEventMayChangeWeighsNothing(t *testing.T) {
-	s, put := shelfOf(time.Minute)
+	s, put := minuteShelf()
 	put(1, 1000)
 	joined := as(message(1), "participant", "added")
 	if a := s.find(call{within: "1"}, &joined, time.Now()); a != nil {
