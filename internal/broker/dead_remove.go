@@ -10,12 +10,19 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// RemoveDead removes the letters, those of a key one after the other and of several keys side by side, and overwrites them on the
-// server's disk. It tells done of each that is gone, one at a time. It can be stopped anywhere and run again.
+// RemoveDead removes the letters and overwrites them on the server's disk, one after the other: side by side it takes no less time, and the
+// server answers nobody else's questions for seconds. It tells done of each that is gone. It can be stopped anywhere and run again.
 func (c *Conn) RemoveDead(ctx context.Context, letters iter.Seq2[Buried, error], done func(Buried)) error {
-	return eachInOrder(ctx, letters, func(ctx context.Context, b Buried) error {
-		return c.removeLetter(ctx, b, erase)
-	}, func(b Buried, _ error) { done(b) })
+	for b, err := range letters {
+		if err != nil {
+			return err
+		}
+		if err := c.removeLetter(ctx, b, erase); err != nil {
+			return err
+		}
+		done(b)
+	}
+	return nil
 }
 
 // erasure is whether the server overwrites what it removes, which takes it some 20 times as long.
