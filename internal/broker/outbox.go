@@ -21,6 +21,7 @@ import (
 const (
 	outboxStream   = "ROLLCALL_OUTBOX"
 	outboxMaxBytes = 1 << 30         // by default
+	outboxReserve  = 3 << 19         // for what may come: a body of 1 MiB, in base64, in its dead letter; a quarter of a small outbox
 	directTimeout  = 2 * time.Second // for NATS, before an event goes to disk
 	keepTimeout    = 5 * time.Second // for the disk, where ctx allows that much
 
@@ -59,15 +60,15 @@ type Outbox struct {
 	stream  jetstream.Stream
 	log     *slog.Logger
 	metrics *outboxMetrics
-	dir     string
+	cfg     OutboxConfig
 	wake    chan struct{} // something has been kept, or Run is to look again
 	doubts  chan struct{} // something could not be
 	close   sync.Once
 
 	waiting atomic.Bool
 	keeping *semaphore.Weighted // each message on its way to disk has one of keepers; unlike a mutex it is waited for within a context
-	full    atomic.Bool
 	broken  atomic.Bool
+	refused atomic.Int64 // how large the largest message is that had no room, since there was last room for it
 }
 
 // OpenOutbox opens the store in cfg.Dir, with what an earlier process left in it. conn should fail fast.
@@ -81,17 +82,17 @@ func OpenOutbox(ctx context.Context, conn *Conn, cfg OutboxConfig) (*Outbox, err
 		return nil, fmt.Errorf("open outbox: %w", err)
 	}
 	o := &Outbox{
-		conn: conn, server: server, log: conn.log, dir: cfg.Dir, wake: make(chan struct{}, 1), doubts: make(chan struct{}, 1),
+		conn: conn, server: server, log: conn.log, cfg: cfg, wake: make(chan struct{}, 1), doubts: make(chan struct{}, 1),
 		keeping: semaphore.NewWeighted(keepers),
 	}
-	if err := o.open(ctx, cfg); err != nil {
+	if err := o.open(ctx); err != nil {
 		o.Close()
 		return nil, fmt.Errorf("open outbox: %w", err)
 	}
 	return o, nil
 }
 
-func (o *Outbox) open(ctx context.Context, cfg OutboxConfig) (err error) {
+func (o *Outbox) open(ctx context.Context) (err error) {
 	if o.disk, err = o.server.Connect(ctx, Config{Name: "outbox"}); err != nil {
 		return err
 	}
@@ -100,7 +101,7 @@ func (o *Outbox) open(ctx context.Context, cfg OutboxConfig) (err error) {
 		Subjects:    []string{rawSubjects, "rollcall.dead.>"}, // each message under the subject that it is on its way to
 		Retention:   jetstream.LimitsPolicy,
 		Discard:     jetstream.DiscardNew,
-		MaxBytes:    cfg.MaxBytes,
+		MaxBytes:    o.cfg.MaxBytes,
 		Storage:     jetstream.FileStorage,
 		Duplicates:  outboxDuplicates,
 		AllowDirect: true,
@@ -184,7 +185,7 @@ func (o *Outbox) keep(ctx context.Context, m *nats.Msg, why error) error {
 	}
 	_, err := o.disk.js.PublishMsg(inTime, m, jetstream.WithExpectStream(outboxStream))
 	if isFull(err) {
-		o.full.Store(true)
+		o.noteRefused(int64(m.Size()) + headerSlack) // the file has a little more
 		return fmt.Errorf("the outbox is full: %w", err)
 	}
 	if err != nil {
@@ -193,7 +194,6 @@ func (o *Outbox) keep(ctx context.Context, m *nats.Msg, why error) error {
 		}
 		return fmt.Errorf("write to the outbox: %w", err)
 	}
-	o.full.Store(false)
 	o.metrics.kept.Inc()
 	return nil
 }
@@ -228,16 +228,37 @@ func (o *Outbox) state(ctx context.Context) (jetstream.StreamState, error) {
 	return info.State, nil
 }
 
-// Ready returns nil, or why nothing more can be stored.
+// Ready returns nil, or why not every message can be stored. It looks at what waits and not at how the last one fared: a small one may still have had room, and
+// an earlier process, or a smaller MaxBytes, may leave more than there is room for.
 func (o *Outbox) Ready(ctx context.Context) error {
 	if o.broken.Load() {
 		return &brokenError{}
 	}
-	if o.full.Load() {
-		return errors.New("the outbox is full: it has room again once NATS takes what waits")
+	state, err := o.state(ctx)
+	if err != nil {
+		return err
 	}
-	_, err := o.state(ctx)
-	return err
+	refused := o.refused.Load()
+	if !o.hasRoom(state.Bytes, refused) {
+		return errors.New("the outbox is full, or has no room for a large webhook: it has again once NATS takes what waits")
+	}
+	o.refused.CompareAndSwap(refused, 0)
+	return nil
+}
+
+// hasRoom reports whether a large message can be kept beside what waits, and one as large as the largest that was refused; all of them can where nothing waits.
+func (o *Outbox) hasRoom(waiting uint64, refused int64) bool {
+	free := o.cfg.MaxBytes - int64(waiting) //nolint:gosec // less than a disk
+	return waiting == 0 || free >= max(min(outboxReserve, o.cfg.MaxBytes/4), refused)
+}
+
+func (o *Outbox) noteRefused(size int64) {
+	for {
+		before := o.refused.Load()
+		if size <= before || o.refused.CompareAndSwap(before, size) {
+			return
+		}
+	}
 }
 
 // Close closes the store; what waits in it stays for the next process. Run must have returned. It is idempotent.

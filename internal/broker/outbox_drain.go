@@ -95,7 +95,6 @@ func (o *Outbox) settled(ctx context.Context) bool {
 		return false
 	}
 	o.waiting.Store(false)
-	o.full.Store(false)
 	o.log.Info("the outbox is empty: events go to NATS directly")
 	return true
 }
@@ -151,7 +150,6 @@ func (o *Outbox) move(ctx context.Context, p *pass, w *window) error {
 		}
 		p.moved(w)
 		o.metrics.drained.Add(float64(n))
-		o.full.Store(false)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -72,7 +72,7 @@ func (o *Outbox) mend(ctx context.Context) error {
 			return err
 		}
 	}
-	return tryDisk(filepath.Join(o.dir, "trial"))
+	return tryDisk(filepath.Join(o.cfg.Dir, "trial"))
 }
 
 // writable asks the store to remove what it does not hold: it refuses if it could not write before.

@@ -252,6 +252,80 @@ func TestOutboxIsBounded(t *testing.T) {
 	}
 }
 
+// An outbox that is full says so, whatever small messages it still takes, after a restart and with another limit, until NATS has taken enough.
+func TestAFullOutboxIsNotReady(t *testing.T) {
+	n := natsAway(t)
+	dir := t.TempDir()
+	open := func(limit int64) *Outbox {
+		o, err := OpenOutbox(t.Context(), n.conn, OutboxConfig{Dir: dir, MaxBytes: limit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(o.Close)
+		return o
+	}
+	wantFull := func(when string, o *Outbox) {
+		if err := o.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "the outbox is full") {
+			t.Errorf("Ready %s: got %v, want that the outbox is full", when, err)
+		}
+	}
+	sized := func(i, size int) events.Event {
+		e := event(key(i), i)
+		e.Payload = fmt.Appendf(nil, `{"Body":%q}`, strings.Repeat("x", size))
+		return e
+	}
+	o := open(2 << 20)
+	kept := 0
+	for o.Put(t.Context(), sized(kept, 300<<10)) == nil {
+		kept++
+	}
+	wantFull("after a refusal", o)
+	put(t, o, sized(100, 10))
+	wantFull("after a small message that had room", o)
+	for _, limit := range []int64{2 << 20, 1 << 20} {
+		o.Close()
+		o = open(limit)
+		wantFull(fmt.Sprintf("after a restart with %d bytes", limit), o)
+	}
+	o.Close()
+	if o = open(8 << 20); o.Ready(t.Context()) != nil {
+		t.Errorf("Ready after a restart with more room: got %v, want nil", o.Ready(t.Context()))
+	}
+	o.Close()
+	o = open(2 << 20)
+	n.start()
+	stop := drain(t, o)
+	eventually(t, "Ready is nil", func() bool { return o.Ready(t.Context()) == nil })
+	eventually(t, "the outbox is empty", func() bool { return !o.waiting.Load() })
+	stop()
+	if got := messages(t, n.conn, rawStream); got != uint64(kept)+1 {
+		t.Errorf("RAW: got %d events, want the %d that were taken", got, kept+1)
+	}
+}
+
+// A message that is larger than what is kept free: readiness stays red while it would be refused.
+func TestAnOutboxThatRefusedALargeMessageIsNotReady(t *testing.T) {
+	n := natsAway(t)
+	o := openOutbox(t, n.conn, t.TempDir())
+	large := event(key(1), 1)
+	large.Payload = fmt.Appendf(nil, `{"Body":%q}`, strings.Repeat("x", 5<<19)) // 2.5 MiB, twice of which do not go into 4 MiB
+	put(t, o, large)
+	if err := o.Ready(t.Context()); err != nil {
+		t.Errorf("Ready with 1.5 MiB free: got %v, want nil", err)
+	}
+	large.ID += "-again"
+	if err := o.Put(t.Context(), large); !isFull(err) {
+		t.Fatalf("Put: got %v, want that the outbox is full", err)
+	}
+	put(t, o, event(key(2), 2))
+	if err := o.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "the outbox is full") {
+		t.Errorf("Ready after a refusal: got %v, want that the outbox is full", err)
+	}
+	n.start()
+	drain(t, o)
+	eventually(t, "Ready is nil", func() bool { return o.Ready(t.Context()) == nil })
+}
+
 func TestOutboxRefusesWhatNeverFits(t *testing.T) {
 	n := natsAway(t)
 	o := openOutbox(t, n.conn, t.TempDir())
