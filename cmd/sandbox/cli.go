@@ -58,7 +58,7 @@ func (c *cli) check(command string) settings.Problems {
 	case "load":
 		return c.Load.check()
 	case "tail":
-		return nil
+		return c.Tail.check()
 	default:
 		return c.Demo.check()
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/rollcall-events/rollcall/events"
 	"github.com/rollcall-events/rollcall/internal/sandbox"
 	"github.com/rollcall-events/rollcall/internal/settings"
 	"github.com/rollcall-events/rollcall/validation"
@@ -79,12 +78,12 @@ func (c *demoCmd) demonstrate(ctx context.Context, p *printer, dir string, log *
 			err = failed // any other error follows from it
 		}
 	}()
-	conn, err := dial(settings.NATS{URL: pipe.nats})
+	ctx, conn, err := dial(ctx, settings.NATS{URL: pipe.nats})
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	w, err := watch(ctx, conn, jetstream.DeliverNewPolicy, events.StageRaw, events.StageEnriched, events.StageDead)
+	w, err := watch(ctx, conn, jetstream.DeliverNewPolicy, allStages()...)
 	if err != nil {
 		return err
 	}

@@ -57,6 +57,9 @@ stall of the ingest shows in every webhook that it delays.
   sandbox load --rate 0 --connections 64 --plot load.svg            as much as it takes
   sandbox load --nats-url nats://127.0.0.1:4222 --twilio http://127.0.0.1:8090 --rate 500 --duration 1m
 
+With NATS_URL it reads the streams of RAW, QUEUE, ENRICHED and DEAD, as the user admin of deploy/nats for instance. Another user needs
+the rights to publish to $JS.API.STREAM.NAMES, $JS.API.STREAM.INFO.* and $JS.API.CONSUMER.>, and to subscribe to _INBOX_consumer.>.
+
 With NATS_URL it waits until all is enriched or dead, and fails when anything that was answered with 2xx was lost, came twice,
 came out of order, or is dead (without --twilio: for another reason than not_found). The exit code also says whether every
 webhook was answered with 2xx.`
@@ -112,7 +115,7 @@ func (c *loadCmd) run(ctx context.Context, p *printer, stdout io.Writer) error {
 	if err := c.prepareTwilio(ctx, cast, traffic); err != nil {
 		return err
 	}
-	judge, closeJudge, err := c.judge(ctx)
+	judging, judge, closeJudge, err := c.judge(ctx)
 	if err != nil {
 		return err
 	}
@@ -125,9 +128,9 @@ func (c *loadCmd) run(ctx context.Context, p *printer, stdout io.Writer) error {
 	report := loadReport{Result: result}
 	var wrong error
 	if judge != nil {
-		verdict, err := c.settle(ctx, p, judge, notes)
+		verdict, err := c.settle(judging, p, judge, notes)
 		if err != nil {
-			return err
+			return because(judging, err)
 		}
 		outcome := load.OutcomeOf(verdict)
 		report.Ledger, wrong = &outcome, verdict.Err()
@@ -172,24 +175,24 @@ func (c *loadCmd) lastShot() time.Duration {
 	return c.Duration
 }
 
-// judge returns what reads the streams at the end, and what closes its connection; nil when no NATS is given.
-func (c *loadCmd) judge(ctx context.Context) (*load.Stored, func(), error) {
+// judge returns what reads the streams at the end, its context, and what closes its connection; nil when no NATS is given.
+func (c *loadCmd) judge(ctx context.Context) (context.Context, *load.Stored, func(), error) {
 	if c.NATS.URL == "" {
-		return nil, func() {}, nil
+		return ctx, nil, func() {}, nil
 	}
-	conn, err := dial(c.NATS.settings())
+	ctx, conn, err := dial(ctx, c.NATS.settings())
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	js, err := jetstream.New(conn)
 	if err == nil {
 		var stored *load.Stored
 		if stored, err = load.Mark(ctx, js); err == nil {
-			return stored, conn.Close, nil
+			return ctx, stored, conn.Close, nil
 		}
 	}
 	conn.Close()
-	return nil, nil, fmt.Errorf("prepare to judge: %w", err)
+	return nil, nil, nil, fmt.Errorf("prepare to judge: %w", because(ctx, err))
 }
 
 // settle waits until everything has come out, and judges it.

@@ -93,14 +93,14 @@ func (c *sendCmd) run(ctx context.Context, p *printer) error {
 
 // watch lets t see what is stored.
 func (c *sendCmd) watch(ctx context.Context, t *teller) (stop func(), err error) {
-	conn, err := dial(c.NATS)
+	ctx, conn, err := dial(ctx, c.NATS)
 	if err != nil {
 		return nil, err
 	}
-	w, err := watch(ctx, conn, jetstream.DeliverNewPolicy, events.StageRaw, events.StageEnriched, events.StageDead)
+	w, err := watch(ctx, conn, jetstream.DeliverNewPolicy, allStages()...)
 	if err != nil {
 		conn.Close()
-		return nil, err
+		return nil, because(ctx, err)
 	}
 	t.seen = w.seen
 	return func() {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -19,22 +20,30 @@ type tailCmd struct {
 
 	Subject string `placeholder:"SUBJECT" default:"rollcall.enriched.>" help:"What to subscribe to (${default}), such as rollcall.enriched.*.participant.> for everybody who comes and goes."`
 	Count   int    `placeholder:"N" help:"Exit after N events; 0 never does."`
-	All     bool   `help:"Begin with what is stored already, which takes the right to find and read the stream; SUBJECT is not used."`
+	All     bool   `help:"Begin with what is stored already, which takes the right to find and read the stream. SUBJECT must then be of one stage, as in rollcall.dead.>."`
 	JSON    bool   `name:"json" help:"Print each message as it is, one a line."`
 }
 
 // patience is how long NATS may take to answer.
 const patience = 5 * time.Second
 
+func (c *tailCmd) check() (ps settings.Problems) {
+	stages := []events.Stage{events.StageRaw, events.StageEnriched, events.StageDead}
+	if c.All && !slices.Contains(stages, stageOf(c.Subject)) {
+		ps.Add("--subject", "is not of one stage, which --all needs", "begin it with rollcall.enriched., rollcall.dead. or rollcall.raw.")
+	}
+	return ps
+}
+
 func (c *tailCmd) run(ctx context.Context, p *printer) error {
-	conn, err := dial(c.NATS)
+	ctx, conn, err := dial(ctx, c.NATS)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	w, err := c.watch(ctx, conn)
 	if err != nil {
-		return err
+		return because(ctx, err)
 	}
 	defer w.stop()
 	if !c.JSON {
@@ -45,7 +54,7 @@ func (c *tailCmd) run(ctx context.Context, p *printer) error {
 		case s := <-w.seen:
 			c.print(p, s)
 		case <-ctx.Done():
-			return ctx.Err()
+			return because(ctx, ctx.Err())
 		}
 		if n == c.Count {
 			return nil
@@ -55,7 +64,7 @@ func (c *tailCmd) run(ctx context.Context, p *printer) error {
 
 func (c *tailCmd) watch(ctx context.Context, conn *nats.Conn) (*watcher, error) {
 	if c.All {
-		return watch(ctx, conn, jetstream.DeliverAllPolicy, events.StageEnriched)
+		return watch(ctx, conn, jetstream.DeliverAllPolicy, c.Subject)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	w := &watcher{seen: make(chan sighting, 64), stop: cancel}

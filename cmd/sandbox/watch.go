@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rollcall-events/rollcall/events"
+	"github.com/rollcall-events/rollcall/internal/broker"
 	"github.com/rollcall-events/rollcall/internal/settings"
 )
 
@@ -66,24 +68,47 @@ func stageOf(subject string) events.Stage {
 // everything returns the filter for every message at a stage.
 func everything(stage events.Stage) string { return "rollcall." + string(stage) + ".>" }
 
-// dial connects to NATS as n says, with the inbox prefix of a consumer of events.
-func dial(n settings.NATS) (*nats.Conn, error) {
-	options := []nats.Option{nats.Name("rollcall sandbox"), nats.CustomInboxPrefix("_INBOX_consumer"), nats.MaxReconnects(-1)}
+// allStages returns everything for each stage.
+func allStages() []string {
+	return []string{everything(events.StageRaw), everything(events.StageEnriched), everything(events.StageDead)}
+}
+
+// dial connects to NATS as n says, with the inbox prefix of a consumer of events. The context that it returns ends when NATS denies something,
+// which it tells out of band and not in answer to a request, or when the connection is closed; because says so.
+func dial(ctx context.Context, n settings.NATS) (context.Context, *nats.Conn, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	options := []nats.Option{
+		nats.Name("rollcall sandbox"), nats.CustomInboxPrefix("_INBOX_consumer"), nats.MaxReconnects(-1),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if denial := broker.Denial(err); denial != nil {
+				cancel(denial)
+			}
+		}),
+		nats.ClosedHandler(func(conn *nats.Conn) { cancel(conn.LastError()) }),
+	}
 	if n.Creds != "" {
 		options = append(options, nats.UserCredentials(n.Creds))
 	}
 	if n.NKeySeedFile != "" {
 		seed, err := nats.NkeyOptionFromSeed(n.NKeySeedFile)
 		if err != nil {
-			return nil, fmt.Errorf("read NATS_NKEY_SEED_FILE: %w", err)
+			return nil, nil, fmt.Errorf("read NATS_NKEY_SEED_FILE: %w", err)
 		}
 		options = append(options, seed)
 	}
 	conn, err := nats.Connect(n.URL, options...)
 	if err != nil {
-		return nil, fmt.Errorf("connect to NATS: %w", err)
+		return nil, nil, fmt.Errorf("connect to NATS: %w", broker.Unconnected(n.URL, err))
 	}
-	return conn, nil
+	return ctx, conn, nil
+}
+
+// because returns what ended ctx, if that is more than that it was ended; else err.
+func because(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return err
 }
 
 // watcher follows what is published.
@@ -92,9 +117,9 @@ type watcher struct {
 	stop func() // ends it
 }
 
-// watch follows what is stored at the given stages, beginning where policy says. It reads the streams instead of
+// watch follows what is stored on the given subjects, each of one stage, beginning where policy says. It reads the streams instead of
 // subscribing to subjects, so that it sees what is stored and nothing else.
-func watch(ctx context.Context, conn *nats.Conn, policy jetstream.DeliverPolicy, stages ...events.Stage) (*watcher, error) {
+func watch(ctx context.Context, conn *nats.Conn, policy jetstream.DeliverPolicy, subjects ...string) (*watcher, error) {
 	js, err := jetstream.New(conn)
 	if err != nil {
 		return nil, fmt.Errorf("use JetStream: %w", err)
@@ -109,8 +134,8 @@ func watch(ctx context.Context, conn *nats.Conn, policy jetstream.DeliverPolicy,
 			<-f.Closed()
 		}
 	})
-	for _, stage := range stages {
-		f, err := w.follow(ctx, js, policy, stage)
+	for _, subject := range subjects {
+		f, err := w.follow(ctx, js, policy, subject)
 		if err != nil {
 			w.stop()
 			return nil, err
@@ -121,14 +146,14 @@ func watch(ctx context.Context, conn *nats.Conn, policy jetstream.DeliverPolicy,
 }
 
 func (w *watcher) follow(
-	ctx context.Context, js jetstream.JetStream, policy jetstream.DeliverPolicy, stage events.Stage,
+	ctx context.Context, js jetstream.JetStream, policy jetstream.DeliverPolicy, subject string,
 ) (jetstream.ConsumeContext, error) {
-	subjects := everything(stage) // its stream may hold other messages too
-	stream, err := js.StreamNameBySubject(ctx, subjects)
+	stage := stageOf(subject)
+	stream, err := js.StreamNameBySubject(ctx, everything(stage))
 	if err != nil {
 		return nil, fmt.Errorf("find the stream of %s events: %w", stage, err)
 	}
-	consumer, err := js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subjects}, DeliverPolicy: policy})
+	consumer, err := js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}, DeliverPolicy: policy})
 	if err != nil {
 		return nil, fmt.Errorf("follow %s events: %w", stage, err)
 	}

@@ -22,6 +22,15 @@ func (e *deniedError) Error() string {
 	return "NATS does not allow this client to " + e.operation + ": give its user the permission"
 }
 
+// Denial returns what the server has not allowed its client to do, in a Conn's words, if err, which the client reported out of band, says
+// that; else nil.
+func Denial(err error) error {
+	if operation, _, ok := deniedOperation(err); ok {
+		return &deniedError{operation}
+	}
+	return nil
+}
+
 // declaring is what only whoever declares streams asks for.
 func declaring() []string {
 	return []string{

@@ -34,18 +34,26 @@ func (c *Conn) Ready(ctx context.Context) error {
 
 // notConnected says where there is no connection to, and what may be done about it.
 func (c *Conn) notConnected(status nats.Status) error {
-	where, err := hosts(c.cfg.URL), c.nc.LastError()
-	switch {
-	case where == "" && err != nil:
+	if err := Unconnected(c.cfg.URL, c.nc.LastError()); err != nil {
 		return fmt.Errorf("NATS is not connected (%s): %w", status, err)
-	case where == "": // it is in this process
-		return fmt.Errorf("NATS is not connected (%s)", status)
-	case errors.Is(err, nats.ErrAuthorization):
-		return fmt.Errorf("NATS is not connected (%s): %w at %s: correct the user or the password", status, err, where)
-	case err != nil:
-		return fmt.Errorf("NATS is not connected (%s): %w from %s: start the server, or correct NATS_URL", status, err, where)
 	}
-	return fmt.Errorf("NATS is not connected (%s): no answer from %s: start the server, or correct NATS_URL", status, where)
+	return fmt.Errorf("NATS is not connected (%s)", status) // it is in this process
+}
+
+// Unconnected says why there is no connection to any server of urls, and what may be done about it. err is the client's error, nil if it
+// has none. Of urls it shows the hosts alone; without any, it returns err.
+func Unconnected(urls string, err error) error {
+	where := hosts(urls)
+	switch {
+	case where == "":
+		return err
+	case errors.Is(err, nats.ErrAuthorization):
+		return fmt.Errorf("%w at %s: correct the user or the password", err, where)
+	case err == nil, errors.Is(err, nats.ErrNoServers): // which says as much, and nothing more
+		return fmt.Errorf("no answer from %s: start the server, or correct NATS_URL", where)
+	default:
+		return fmt.Errorf("%w from %s: start the server, or correct NATS_URL", err, where)
+	}
 }
 
 // hosts are those of a list of URLs, without who logs in there.
