@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"strconv"
 	"time"
@@ -65,9 +64,10 @@ func (c *Conn) Audit(ctx context.Context, after time.Duration) {
 
 // audit is what one process knows of the outcomes of RAW's events. One goroutine uses it.
 type audit struct {
-	conn  *Conn
-	after time.Duration
-	now   func() time.Time
+	conn     *Conn
+	after    time.Duration
+	now      func() time.Time
+	identity func(created time.Time) string // of a stream
 
 	made    time.Time     // when ENRICHED was
 	since   time.Time     // outcomes of what RAW stored before may have been removed, with an earlier ENRICHED or out of this one, unread
@@ -77,6 +77,8 @@ type audit struct {
 	taken   uint64        // how far in RAW it has come, at least
 
 	epoch     string                             // of RAW
+	rawMade   time.Time                          // when it was
+	last      publication                        // the last that was read, of those since then
 	read      uint64                             // the last message of ENRICHED that was read
 	highest   uint64                             // the highest sequence of RAW that has an outcome or that QUEUE has taken
 	open      *roaring64.Bitmap                  // the sequences up to it that have none
@@ -97,7 +99,7 @@ type mark struct {
 }
 
 func newAudit(c *Conn, after time.Duration) *audit {
-	return &audit{conn: c, after: after, now: time.Now, went: time.Now(), open: roaring64.New()}
+	return &audit{conn: c, after: after, now: time.Now, identity: identity, went: time.Now(), open: roaring64.New()}
 }
 
 func (a *audit) round(ctx context.Context) error {
@@ -111,6 +113,9 @@ func (a *audit) round(ctx context.Context) error {
 	a.went = a.now()
 	a.reach(a.taken)
 	if err := a.catchUp(ctx, end); err != nil {
+		return err
+	}
+	if err := a.checkIdentity(ctx); err != nil {
 		return err
 	}
 	err = a.lookInto(ctx)
@@ -132,10 +137,10 @@ func (a *audit) orient(ctx context.Context) (end uint64, err error) {
 	}
 	enriched, raw, queue := all[0], all[1], all[2]
 	first := max(raw.State.FirstSeq, 1)
-	if epoch := identity(raw.Created); a.epoch != epoch || !a.made.Equal(enriched.Created) || enriched.State.LastSeq < a.read {
+	if epoch := a.identity(raw.Created); a.epoch != epoch || !a.made.Equal(enriched.Created) || enriched.State.LastSeq < a.read {
 		*a = audit{
-			conn: a.conn, after: a.after, now: a.now, went: a.went, made: enriched.Created, since: enriched.Created, epoch: epoch,
-			highest: first - 1, open: roaring64.New(), unsettled: make(map[uint64]*jetstream.RawStreamMsg),
+			conn: a.conn, after: a.after, now: a.now, identity: a.identity, went: a.went, made: enriched.Created, since: enriched.Created,
+			epoch: epoch, rawMade: raw.Created, highest: first - 1, open: roaring64.New(), unsettled: make(map[uint64]*jetstream.RawStreamMsg),
 		}
 		if err := a.readFloor(ctx); err != nil {
 			a.epoch = ""
@@ -160,19 +165,6 @@ func oldest(s *jetstream.StreamInfo) time.Time {
 		return s.TimeStamp
 	}
 	return s.State.FirstTime
-}
-
-// identity is what the server calls a stream that was created at a time, in the headers of what is sourced from it
-// (nats-server 2.15: stream.identity). Should a later one do it otherwise, an audit finds no outcome, and nothing
-// that is open.
-func identity(created time.Time) string {
-	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	digest := sha256.Sum256([]byte(created.UTC().Format(time.RFC3339Nano)))
-	id := digest[:8]
-	for i := range id {
-		id[i] = digits[int(id[i])%len(digits)]
-	}
-	return string(id)
 }
 
 // catchUp reads on in ENRICHED, up to end: what is stored meanwhile is for the next round, or under load there would be no end.
@@ -202,6 +194,7 @@ func (a *audit) catchUp(ctx context.Context, end uint64) error {
 // strikeOff takes note of an outcome.
 func (a *audit) strikeOff(m *jetstream.RawStreamMsg) {
 	o := carriedOrigin(m.Header)
+	a.notePublication(m, o)
 	if m.Subject == auditFloor || !o.known() || o.epoch != a.epoch {
 		return
 	}

@@ -430,21 +430,6 @@ func TestTheAuditTellsARawMadeAnewFromTheOldOne(t *testing.T) {
 	wantMissed(t, c, lost.ID)
 }
 
-// identity is a guess at what the server does: this is the server.
-func TestTheServerCallsRawByItsIdentity(t *testing.T) {
-	onServers(t, small, func(t *testing.T, _ *Embedded, c *Conn) {
-		t.Helper()
-		publish(t, c, event(key(1), 1))
-		raw, err := c.askLeader(t.Context(), rawStream)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, want := identity(raw.Created), work(t, c).take(t, 1)[0].origin.epoch; got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	})
-}
-
 // Many events, some lost and some late, and an audit that is made anew now and then: what is lost is found, and nothing else.
 func TestTheAuditFindsAllThatIsLostAndNothingElse(t *testing.T) {
 	_, c := provisioned(t, Topology{Partitions: 4})

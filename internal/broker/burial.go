@@ -102,6 +102,8 @@ func letterID(o origin) string {
 const (
 	buriedPrefix = "rollcall." + string(stageBuried) + "."
 	deadPrefix   = "rollcall." + string(events.StageDead) + "."
+
+	enrichedPrefix = "rollcall." + string(events.StageEnriched) + "."
 )
 
 func isBurial(m *jetstream.RawStreamMsg) bool { return strings.HasPrefix(m.Subject, buriedPrefix) }
