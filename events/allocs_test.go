@@ -23,7 +23,7 @@ func TestTheWayOfAnEventAllocatesLittle(t *testing.T) {
 	}{
 		{"Parse conversations", 42, parse("conversations")},
 		{"Parse conversations-get", 42, parse("conversations-get")},
-		{"Parse flex", 32, parse("flex")},
+		{"Parse flex", 25, parse("flex")},
 		{"Parse orchestrator", 70, parse("orchestrator")},
 		{"Parse event-streams", 95, parse("event-streams")},
 		{"EncodeRaw", 8, func() error { _, err := events.EncodeRaw(e); return err }},

@@ -11,50 +11,72 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// reference is one SID of Refs: its json name, and the names that Twilio's payloads have for it.
-type reference struct {
-	name string
-	wire []string
+// ref is one identifier of a Refs.
+type ref struct {
+	name       string  // in JSON
+	id         *string // in the Refs; "" where that has none
+	wire, also string  // its names in v1, Flex and Event Streams payloads, the second "" for most; both "" for those of v2
 }
 
-// references are the SIDs of v1, Flex and Event Streams payloads. They are the first fields of Refs, in the same order.
-var references = [...]reference{
-	{"conversation_sid", []string{"ConversationSid"}},
-	{"participant_sid", []string{"ParticipantSid"}},
-	{"message_sid", []string{"MessageSid"}},
-	{"user_sid", []string{"UserSid"}},
-	{"role_sid", []string{"RoleSid"}},
-	{"chat_service_sid", []string{"ChatServiceSid"}},
-	{"messaging_service_sid", []string{"MessagingServiceSid"}},
-	{"delivery_receipt_sid", []string{"DeliveryReceiptSid"}},
-	{"channel_message_sid", []string{"ChannelMessageSid"}},
-	{"interaction_sid", []string{"InteractionSid"}},
-	{"channel_sid", []string{"ChannelSid"}},
-	{"instance_sid", []string{"InstanceSid", "FlexInstanceSid"}}, // the second is undocumented, but has been seen
-	{"task_sid", []string{"TaskSid"}},
-	{"media_channel_sid", []string{"MediaChannelSid"}},
+// refCount is how many identifiers Refs has, but for ParticipantIDs.
+const refCount = 16
+
+// all is the table of r's identifiers, but for ParticipantIDs, in the order in which they are written. It is made anew for each
+// Refs, at the cost of a copy: passed to accessors in a table that all share, r would escape to the heap.
+func (r *Refs) all() [refCount]ref {
+	return [...]ref{
+		{"conversation_sid", (*string)(&r.ConversationSID), "ConversationSid", ""},
+		{"participant_sid", (*string)(&r.ParticipantSID), "ParticipantSid", ""},
+		{"message_sid", (*string)(&r.MessageSID), "MessageSid", ""},
+		{"user_sid", (*string)(&r.UserSID), "UserSid", ""},
+		{"role_sid", (*string)(&r.RoleSID), "RoleSid", ""},
+		{"chat_service_sid", (*string)(&r.ChatServiceSID), "ChatServiceSid", ""},
+		{"messaging_service_sid", (*string)(&r.MessagingServiceSID), "MessagingServiceSid", ""},
+		{"delivery_receipt_sid", (*string)(&r.DeliveryReceiptSID), "DeliveryReceiptSid", ""},
+		{"channel_message_sid", (*string)(&r.ChannelMessageSID), "ChannelMessageSid", ""},
+		{"interaction_sid", (*string)(&r.InteractionSID), "InteractionSid", ""},
+		{"channel_sid", (*string)(&r.ChannelSID), "ChannelSid", ""},
+		{"instance_sid", (*string)(&r.InstanceSID), "InstanceSid", "FlexInstanceSid"}, // the second is undocumented, but has been seen
+		{"task_sid", (*string)(&r.TaskSID), "TaskSid", ""},
+		{"media_channel_sid", (*string)(&r.MediaChannelSID), "MediaChannelSid", ""},
+		{"conversation_id", (*string)(&r.ConversationID), "", ""},
+		{"communication_id", (*string)(&r.CommunicationID), "", ""},
+	}
 }
 
-// sidPrefixes are the prefixes that each of references may have, as its tag in Refs says; nil for any.
-var sidPrefixes = taggedPrefixes()
+// participantIDs is the JSON name of the only list of Refs.
+const participantIDs = "participant_ids"
 
-func taggedPrefixes() (all [len(references)][]validation.Prefix) {
-	refs := reflect.TypeFor[Refs]()
-	for i := range references {
-		_, prefixes, _ := strings.Cut(refs.Field(i).Tag.Get("validate"), "sid=")
+// format is what an identifier may be, as its tag in Refs says.
+type format struct {
+	v2       bool
+	prefixes []validation.Prefix // of a SID; nil for any
+}
+
+// formats are those of Refs.all, in the same order.
+var formats = taggedFormats()
+
+func taggedFormats() (formats [refCount]format) {
+	tags := make(map[string]reflect.StructTag)
+	for field := range reflect.TypeFor[Refs]().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		tags[name] = field.Tag
+	}
+	for i, ref := range new(Refs).all() {
+		rule, prefixes, _ := strings.Cut(strings.TrimPrefix(tags[ref.name].Get("validate"), "omitempty,"), "=")
+		formats[i].v2 = rule == "v2id"
 		for prefix := range strings.FieldsSeq(prefixes) {
-			all[i] = append(all[i], validation.Prefix(prefix))
+			formats[i].prefixes = append(formats[i].prefixes, validation.Prefix(prefix))
 		}
 	}
-	return all
+	return formats
 }
 
-// sids returns where r holds each of references.
-func (r *Refs) sids() [len(references)]*validation.SID {
-	return [...]*validation.SID{
-		&r.ConversationSID, &r.ParticipantSID, &r.MessageSID, &r.UserSID, &r.RoleSID, &r.ChatServiceSID, &r.MessagingServiceSID,
-		&r.DeliveryReceiptSID, &r.ChannelMessageSID, &r.InteractionSID, &r.ChannelSID, &r.InstanceSID, &r.TaskSID, &r.MediaChannelSID,
+func (f format) fits(id string) bool {
+	if f.v2 {
+		return isV2ID(validation.V2ID(id))
 	}
+	return validation.IsSID(id, f.prefixes...)
 }
 
 // refs returns the well-formed identifiers of m, and what is wrong with the others, by json name. An unknown type
@@ -80,13 +102,18 @@ func (m message) refs() (Refs, validation.Problems) {
 // readSIDs reads the SIDs of a v1, Flex or Event Streams payload, without checking their format.
 func (r *Refs) readSIDs(from fields) validation.Problems {
 	var problems validation.Problems
-	sids := r.sids()
-	for i, ref := range references {
-		sid, _, ok := from.text(ref.wire...)
-		if !ok {
-			problems = append(problems, validation.Problem{Field: ref.name, Rule: "string"})
+	for _, ref := range r.all() {
+		if ref.wire == "" {
+			continue
 		}
-		*sids[i] = validation.SID(sid)
+		sid, _, ok := from.text(ref.wire)
+		if ok && sid == "" && ref.also != "" {
+			sid, _, ok = from.text(ref.also)
+		}
+		if !ok {
+			problems = append(problems, validation.Problem{Field: strings.Clone(ref.name), Rule: "string"}) // a copy, so that r stays on the stack
+		}
+		*ref.id = sid
 	}
 	return problems
 }
@@ -150,14 +177,12 @@ func (r *Refs) malformed() validation.Problems {
 // their fast path, without reflection: every event is checked several times on its way, and hardly any fails.
 // TestIdentifiersAreWhatTheirTagsSay holds the two together.
 func (r *Refs) wellFormed() bool {
-	for i, sid := range r.sids() {
-		if *sid != "" && !validation.IsSID(string(*sid), sidPrefixes[i]...) {
+	for i, ref := range r.all() {
+		if *ref.id != "" && !formats[i].fits(*ref.id) {
 			return false
 		}
 	}
-	return (r.ConversationID == "" || isV2ID(r.ConversationID)) &&
-		(r.CommunicationID == "" || isV2ID(r.CommunicationID)) &&
-		len(r.ParticipantIDs) <= MaxParticipants && !slices.ContainsFunc(r.ParticipantIDs, func(id validation.V2ID) bool { return !isV2ID(id) })
+	return len(r.ParticipantIDs) <= MaxParticipants && !slices.ContainsFunc(r.ParticipantIDs, func(id validation.V2ID) bool { return !isV2ID(id) })
 }
 
 func isV2ID(id validation.V2ID) bool {
@@ -178,37 +203,27 @@ func (r *Refs) missing(k Kind, problems validation.Problems) validation.Problems
 }
 
 func (r *Refs) has(name string) bool {
-	switch name {
-	case "conversation_id":
-		return r.ConversationID != ""
-	case "communication_id":
-		return r.CommunicationID != ""
-	case "participant_ids":
+	if name == participantIDs {
 		return len(r.ParticipantIDs) > 0
 	}
-	sid := r.sid(name)
-	return sid != nil && *sid != ""
+	id := r.find(name)
+	return id != nil && *id != ""
 }
 
 func (r *Refs) clear(field string) {
-	switch name := base(field); name {
-	case "conversation_id":
-		r.ConversationID = ""
-	case "communication_id":
-		r.CommunicationID = ""
-	case "participant_ids":
+	name := base(field)
+	if name == participantIDs {
 		r.ParticipantIDs = nil
-	default:
-		if sid := r.sid(name); sid != nil {
-			*sid = ""
-		}
+	} else if id := r.find(name); id != nil {
+		*id = ""
 	}
 }
 
-func (r *Refs) sid(name string) *validation.SID {
-	for i, sid := range r.sids() {
-		if references[i].name == name {
-			return sid
+// find returns where r holds the identifier with a JSON name; nil for a name that none has.
+func (r *Refs) find(name string) *string {
+	for _, ref := range r.all() {
+		if ref.name == name {
+			return ref.id
 		}
 	}
 	return nil

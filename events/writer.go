@@ -86,12 +86,10 @@ func (w *writer) event(e *Event) {
 func (w *writer) refs(r *Refs) {
 	w.name("refs")
 	w.put('{')
-	for i, sid := range r.sids() {
-		w.some(references[i].name, string(*sid))
+	for _, ref := range r.all() {
+		w.some(ref.name, *ref.id)
 	}
-	w.some("conversation_id", string(r.ConversationID))
-	w.some("communication_id", string(r.CommunicationID))
-	w.ids("participant_ids", r.ParticipantIDs)
+	w.ids(participantIDs, r.ParticipantIDs)
 	w.put('}')
 }
 
