@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/rollcall-events/rollcall/internal/jsonappend"
 )
 
 // raw returns f as compact JSON with its keys sorted.
@@ -62,7 +64,7 @@ func appendValue(b []byte, v any) []byte {
 		}
 		return append(b, ']')
 	case string:
-		return appendString(b, v)
+		return jsonappend.String(b, v)
 	case json.Number:
 		return append(b, v...)
 	case bool:
@@ -92,21 +94,14 @@ func appendObject(b []byte, f fields, leftOut ...string) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(appendString(b, name), ':')
+		b = append(jsonappend.String(b, name), ':')
 		b = appendValue(b, f[name])
 	}
 	return append(b, '}')
 }
 
-// appendString appends s in quotes. Invalid bytes become U+FFFD, which is all that the error would say.
-func appendString(b []byte, s string) []byte {
-	b, _ = jsontext.AppendQuote(b, s)
-	return b
-}
-
-// tolerant makes jsontext accept what encoding/json does: an escaped half of a surrogate pair stands for U+FFFD. Repeated
-// keys are for readObject to find.
-var tolerant = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
+// tolerant leaves repeated keys, too, for readObject to find.
+var tolerant = jsonappend.Tolerant()
 
 // parseObject reads one JSON object.
 func parseObject(b []byte) (fields, error) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rollcall-events/rollcall/internal/jsonappend"
 	"github.com/rollcall-events/rollcall/validation"
 )
 
@@ -33,13 +34,13 @@ func (m message) identity(account validation.SID, received time.Time) string {
 func (m message) identifying(account validation.SID, received time.Time) []byte {
 	const rest = 256 // of the other fields
 	b := append(make([]byte, 0, rest+size(m.envelope)+size(m.payload)), `{"account":`...)
-	b = appendString(b, string(account))
-	b = appendString(append(b, `,"api":`...), string(m.kind.API))
+	b = jsonappend.String(b, string(account))
+	b = jsonappend.String(append(b, `,"api":`...), string(m.kind.API))
 	b = appendObject(append(b, `,"envelope":`...), m.envelope)
-	b = appendString(append(b, `,"name":`...), m.name)
+	b = jsonappend.String(append(b, `,"name":`...), m.name)
 	b = appendObject(append(b, `,"payload":`...), m.payload, "RetryCount", "WebhookSid")
 	if m.occurredAt().IsZero() {
-		b = appendString(append(b, `,"received":`...), received.UTC().Truncate(alike).Format(time.RFC3339))
+		b = jsonappend.String(append(b, `,"received":`...), received.UTC().Truncate(alike).Format(time.RFC3339))
 	}
 	return append(b, '}')
 }

@@ -3,12 +3,9 @@ package participants
 import (
 	"encoding/json"
 	"slices"
-	"strconv"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/rollcall-events/rollcall/validation"
+	"github.com/rollcall-events/rollcall/internal/jsonappend"
 )
 
 // AppendJSON appends p to b as a compact JSON object and returns the extended slice: what encoding/json writes, with
@@ -16,116 +13,77 @@ import (
 // returned as it was; the error is validation.Problems with the first field that cannot be written, for a raw value that is
 // not JSON (rule "json") or a time that RFC 3339 cannot represent (rule "rfc3339").
 func (p Participant) AppendJSON(b []byte) ([]byte, error) {
-	w := writer{b: append(b, '{')}
-	w.text("api", string(p.API))
-	w.text("id", p.ID)
-	w.some("account_id", p.AccountID)
-	w.some("conversation_id", p.ConversationID)
-	w.some("interaction_sid", p.InteractionSID)
-	w.some("channel_sid", p.ChannelSID)
-	w.some("type", p.Type)
-	w.some("name", p.Name)
-	w.some("identity", p.Identity)
-	w.some("profile_id", p.ProfileID)
-	w.some("role_sid", p.RoleSID)
+	w := writer{jsonappend.Writer{B: append(b, '{')}}
+	w.Text("api", string(p.API))
+	w.Text("id", p.ID)
+	w.Some("account_id", p.AccountID)
+	w.Some("conversation_id", p.ConversationID)
+	w.Some("interaction_sid", p.InteractionSID)
+	w.Some("channel_sid", p.ChannelSID)
+	w.Some("type", p.Type)
+	w.Some("name", p.Name)
+	w.Some("identity", p.Identity)
+	w.Some("profile_id", p.ProfileID)
+	w.Some("role_sid", p.RoleSID)
 	w.raw("attributes", p.Attributes)
 	w.raw("routing_properties", p.Routing)
 	w.addresses(p.Addresses)
 	w.lastRead(p.LastRead)
 	w.time("created_at", p.CreatedAt)
 	w.time("updated_at", p.UpdatedAt)
-	w.some("url", p.URL)
+	w.Some("url", p.URL)
 	w.extra(p.Extra)
-	if len(w.problems) > 0 {
-		return b, w.problems
+	if problems := w.Problems(); problems != nil {
+		return b, problems
 	}
-	return append(w.b, '}'), nil
+	return append(w.B, '}'), nil
 }
 
 func (w *writer) addresses(addresses []Address) {
 	if len(addresses) == 0 {
 		return
 	}
-	w.name("addresses")
-	w.put('[')
+	w.Name("addresses")
+	w.Put('[')
 	for _, a := range addresses {
-		w.next()
-		w.put('{')
-		w.some("channel", a.Channel)
-		w.some("address", a.Address)
-		w.some("proxy_address", a.ProxyAddress)
-		w.some("projected_address", a.ProjectedAddress)
-		w.some("channel_id", a.ChannelID)
+		w.Next()
+		w.Put('{')
+		w.Some("channel", a.Channel)
+		w.Some("address", a.Address)
+		w.Some("proxy_address", a.ProxyAddress)
+		w.Some("projected_address", a.ProjectedAddress)
+		w.Some("channel_id", a.ChannelID)
 		w.extra(a.Extra)
-		w.put('}')
+		w.Put('}')
 	}
-	w.put(']')
+	w.Put(']')
 }
 
 func (w *writer) lastRead(read *LastRead) {
 	if read == nil {
 		return
 	}
-	w.name("last_read")
-	w.put('{')
+	w.Name("last_read")
+	w.Put('{')
 	if read.MessageIndex != nil {
-		w.name("message_index")
-		w.b = strconv.AppendInt(w.b, *read.MessageIndex, 10)
+		w.Int("message_index", *read.MessageIndex)
 	}
-	w.some("timestamp", read.Timestamp)
-	w.put('}')
+	w.Some("timestamp", read.Timestamp)
+	w.Put('}')
 }
 
-// writer appends the fields of one object after another.
-type writer struct {
-	b        []byte // begins with what precedes the object
-	problems validation.Problems
-}
-
-// next begins a field or an element, with a comma unless it is the first: then an opening bracket comes last in b.
-func (w *writer) next() {
-	if last := w.b[len(w.b)-1]; last != '{' && last != '[' {
-		w.b = append(w.b, ',')
-	}
-}
-
-func (w *writer) put(bracket byte) { w.b = append(w.b, bracket) }
-
-// name begins a field. name must need no escaping.
-func (w *writer) name(name string) {
-	w.next()
-	w.b = append(append(append(w.b, '"'), name...), `":`...)
-}
-
-func (w *writer) text(name, s string) {
-	w.name(name)
-	w.b = appendString(w.b, s)
-}
-
-// some is text for a field that is left out when it is empty.
-func (w *writer) some(name, s string) {
-	if s != "" {
-		w.text(name, s)
-	}
-}
+// writer appends the fields of one object after another to what precedes the object.
+type writer struct{ jsonappend.Writer }
 
 func (w *writer) time(name string, t *time.Time) {
-	if t == nil {
-		return
+	if t != nil {
+		w.Time(name, *t)
 	}
-	w.name(name)
-	text, err := t.AppendText(append(w.b, '"'))
-	if err != nil {
-		w.problem(name, "rfc3339")
-		return
-	}
-	w.b = append(text, '"')
 }
 
 func (w *writer) raw(name string, raw json.RawMessage) {
 	if len(raw) > 0 {
-		w.name(name)
-		w.value(name, raw)
+		w.Raw(name, raw)
 	}
 }
 
@@ -133,46 +91,20 @@ func (w *writer) extra(extra map[string]json.RawMessage) {
 	if len(extra) == 0 {
 		return
 	}
-	w.name("extra")
-	w.put('{')
+	w.Name("extra")
+	w.Put('{')
 	names := make([]string, 0, usualFields)
 	for name := range extra {
 		names = append(names, name)
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		w.next()
-		w.b = append(appendString(w.b, name), ':')
-		w.value("extra", extra[name])
+		w.Key(name)
+		if raw := extra[name]; raw == nil {
+			w.B = append(w.B, "null"...)
+		} else {
+			w.Value("extra", raw)
+		}
 	}
-	w.put('}')
-}
-
-// value appends raw, the value of field or a part of it.
-func (w *writer) value(field string, raw json.RawMessage) {
-	if raw == nil {
-		w.b = append(w.b, "null"...)
-		return
-	}
-	b, err := jsontext.AppendFormat(w.b, raw, verbatim...)
-	if err != nil {
-		w.problem(field, "json")
-		return
-	}
-	w.b = b
-}
-
-func (w *writer) problem(field, rule string) {
-	if len(w.problems) == 0 {
-		w.problems = validation.Problems{{Field: field, Rule: rule}}
-	}
-}
-
-// verbatim accepts what encoding/json does, and changes nothing but white space.
-var verbatim = append(slices.Clip(tolerant), jsontext.PreserveRawStrings(true))
-
-// appendString appends s in quotes. Invalid bytes become U+FFFD, which is all that the error would say.
-func appendString(b []byte, s string) []byte {
-	b, _ = jsontext.AppendQuote(b, s)
-	return b
+	w.Put('}')
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/rollcall-events/rollcall/internal/jsonappend"
 )
 
 // member is one field of an object: its unquoted name, and its value as it was sent, or nil once it has been taken.
@@ -18,9 +20,8 @@ type splitter struct {
 	from bytes.Buffer
 }
 
-// tolerant makes jsontext accept what encoding/json does: an object may repeat a key, and an escaped half of a
-// surrogate pair stands for U+FFFD.
-var tolerant = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
+// tolerant leaves repeated keys to object: of two equal ones the last counts.
+var tolerant = jsonappend.Tolerant()
 
 // members appends the fields of text, an object, to into. It is false when text is not one object and nothing else.
 func (s *splitter) members(text []byte, into []member) ([]member, bool) {

@@ -23,9 +23,10 @@ const module = "github.com/rollcall-events/rollcall"
 // what they need.
 var mayImport = map[string][]string{
 	"validation":   {},
-	"participants": {"validation"},
-	"events":       {"validation", "participants"},
+	"participants": {"internal/jsonappend", "validation"},
+	"events":       {"internal/jsonappend", "validation", "participants"},
 
+	"internal/jsonappend":  {"validation"},
 	"internal/broker":      {"events"},
 	"internal/credentials": {"participants", "validation"},
 	"internal/enrich":      {"events", "participants", "validation"},
