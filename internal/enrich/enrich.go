@@ -32,7 +32,7 @@ type Task interface {
 	Watch(moved func()) (stop func()) // tells when Head may say something else: early, late or never
 	Publish(ctx context.Context, e events.Enriched) error
 	Bury(ctx context.Context, d events.DeadLetter) error
-	Left() (left, whole time.Duration) // how long it is ours without Extend, and how long after one
+	Left() (left, whole time.Duration) // of the lease: how long the task is ours without Extend, and how long after one
 	Extend() error
 	Release() error
 }
@@ -107,42 +107,42 @@ func New(cfg Config, api API, accounts Accounts, log *slog.Logger, reg prometheu
 // A task that is here already (the server delivered it twice) takes the place of the older one.
 func (p *Pipeline) Handle(t Task) {
 	if !p.enqueue(t) {
-		_ = t.Release() // stopping; if this fails the hold lapses by itself
+		_ = t.Release() // stopping; if this fails the lease lapses by itself
 	}
 }
 
 // enqueue puts t in its lane, or reports false when the Pipeline is stopping.
 func (p *Pipeline) enqueue(t Task) bool {
 	event := t.Event()
-	key, it := event.Key(), newItem(t, &event)
+	key, item := event.Key(), newItem(t, &event)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopping {
 		return false
 	}
-	p.keep(it, &event)
+	p.keep(item, &event)
 	p.keepUp(t)
 	l := p.lanes[key]
 	if l != nil {
-		l.insert(it)
+		l.insert(item)
 		return true
 	}
 	l = newLane(p, key)
 	p.lanes[key] = l
-	l.insert(it)
+	l.insert(item)
 	p.running.Add(1)
-	l.begin(it)
+	l.begin(item)
 	return true
 }
 
 // keep lets the item's task keep its event where there is room for it; else the task gets it back when it is the head. p.mu is held.
-func (p *Pipeline) keep(it *item, event *events.Event) {
+func (p *Pipeline) keep(item *item, event *events.Event) {
 	if size := sizeOf(event); p.kept+size <= p.cfg.KeptBytes {
-		it.kept = size
+		item.kept = size
 		p.kept += size
 		return
 	}
-	it.task.Shed()
+	item.task.Shed()
 }
 
 // sizeOf is about what an event takes in memory.
@@ -152,9 +152,9 @@ func sizeOf(e *events.Event) int {
 }
 
 // drop notes that the item is held no more. p.mu is held.
-func (p *Pipeline) drop(it *item) {
+func (p *Pipeline) drop(item *item) {
 	p.waiting--
-	p.kept -= it.kept
+	p.kept -= item.kept
 }
 
 // Run works until ctx is done, then lets calls under way finish, at most for Config.StopTimeout,
@@ -196,16 +196,16 @@ func (p *Pipeline) drain() chan struct{} {
 	return drained
 }
 
-// How often the tasks are searched for those to be extended: looksPerHold times within the shortest hold, and at least every extendMost.
+// How often the tasks are searched for those to be extended: looksPerHold times within the shortest lease, and at least every extendMost.
 const (
-	looksPerHold = 6
-	extendMost   = 5 * time.Second
+	looksPerLease = 6
+	extendMost    = 5 * time.Second
 )
 
 // keepUp makes the ticker fast enough to extend t in time. p.mu is held.
 func (p *Pipeline) keepUp(t Task) {
-	if _, whole := t.Left(); whole/looksPerHold < p.every {
-		p.every = max(whole/looksPerHold, time.Millisecond)
+	if _, whole := t.Left(); whole/looksPerLease < p.every {
+		p.every = max(whole/looksPerLease, time.Millisecond)
 		p.extend.Reset(p.every)
 	}
 }
@@ -220,14 +220,14 @@ func (p *Pipeline) extendAll() {
 	}
 }
 
-// lapsing returns the tasks that have less than half of their hold left.
+// lapsing returns the tasks that have less than half of their lease left.
 func (p *Pipeline) lapsing() (tasks []Task) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, l := range p.lanes {
-		for _, it := range l.items {
-			if left, whole := it.task.Left(); left < whole/2 {
-				tasks = append(tasks, it.task)
+		for _, item := range l.items {
+			if left, whole := item.task.Left(); left < whole/2 {
+				tasks = append(tasks, item.task)
 			}
 		}
 	}

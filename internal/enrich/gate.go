@@ -66,8 +66,8 @@ func newGate(cfg Config, accounts Accounts, log *slog.Logger) *gate {
 	}
 }
 
-// tryDoor lets a lane in that works on an event that needs c, if nobody need wait for that: it returns the door, for the lane to leave,
-// or nil.
+// tryDoor lets in a lane that works on an event that needs c, and returns the door, for the lane to leave; nil where the lane would have
+// to wait.
 func (g *gate) tryDoor(c call) *door {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -86,8 +86,8 @@ func (g *gate) queueAtDoor(c call, begin func(*door)) {
 	d.enter(func() { begin(d) })
 }
 
-// doorTo is what a lane passes before it works on an event that needs c. g.mu is held until it is in or in the queue: an empty
-// door may be forgotten.
+// doorTo is what a lane passes before it works on an event that needs c. g.mu is held until the lane is in, or in the queue: an
+// empty door may be forgotten.
 func (g *gate) doorTo(c call) *door {
 	k := c.holdKey()
 	d := g.doors[k]
@@ -123,8 +123,8 @@ func (g *gate) tick() {
 	})
 }
 
-// pass is the leave to make one call. leave must be called with how it went.
-type pass struct {
+// admission is the permission to make one call. leave must be called with how the call went.
+type admission struct {
 	gate      *gate
 	call      call
 	cred      participants.Credentials
@@ -134,16 +134,16 @@ type pass struct {
 
 // enter waits until c may be made; waited is for how long. The error is errHostUnwell at once while the host's
 // breaker is open, errHeld after a while of its account being held, or else ctx's.
-func (g *gate) enter(ctx context.Context, c call) (p *pass, waited time.Duration, err error) {
+func (g *gate) enter(ctx context.Context, c call) (admitted *admission, waited time.Duration, err error) {
 	came := time.Now()
 	a := g.use(c.account)
-	if p, err = g.admit(ctx, c, a); err != nil {
+	if admitted, err = g.admit(ctx, c, a); err != nil {
 		g.unuse(a)
 	}
-	return p, time.Since(came), err
+	return admitted, time.Since(came), err
 }
 
-func (g *gate) admit(ctx context.Context, c call, a *allowance) (*pass, error) {
+func (g *gate) admit(ctx context.Context, c call, a *allowance) (*admission, error) {
 	k, h := c.holdKey(), g.hostOf(c)
 	for {
 		if h.isOpen() {
@@ -167,7 +167,7 @@ func (g *gate) admit(ctx context.Context, c call, a *allowance) (*pass, error) {
 		default:
 			a.spend(1)
 			a.yield()
-			return &pass{gate: g, call: c, cred: cred, allowance: a, began: time.Now()}, nil
+			return &admission{gate: g, call: c, cred: cred, allowance: a, began: time.Now()}, nil
 		}
 	}
 }
@@ -225,31 +225,31 @@ func (g *gate) leavePlace(a *allowance) {
 // leave gives the place back and learns from how the call went, and how many requests it took. The account's pace has
 // allowed for one. The others were made at once, so that a long list is not read for longer than a call may take; the
 // account's next calls wait that much longer.
-func (p *pass) leave(v verdict, e *participants.Error, requests int) {
-	g, r := p.gate, rules[v]
-	p.allowance.spend(requests - 1)
-	switch h := g.hostOf(p.call); {
+func (a *admission) leave(v verdict, e *participants.Error, requests int) {
+	g, r := a.gate, rules[v]
+	a.allowance.spend(requests - 1)
+	switch h := g.hostOf(a.call); {
 	case r.host:
-		h.failedFor(p.call.within, reached(e))
+		h.failedFor(a.call.within, reached(e))
 	case hasAnswer(e):
 		h.answered()
 	default:
 		h.notAsked()
 	}
 	if r.pause != nil {
-		p.allowance.pause(r.pause(e))
+		a.allowance.pause(r.pause(e))
 	}
 	switch {
 	case v == verdictHold:
-		g.holds.refused(p.call.holdKey(), p.cred, statusOf(e))
+		g.holds.refused(a.call.holdKey(), a.cred, statusOf(e))
 	case v == verdictSlow:
-		p.allowance.slower(p.began)
+		a.allowance.slower(a.began)
 	case provesCredentials(e):
-		g.holds.proven(p.call.holdKey())
-		p.allowance.faster()
+		g.holds.proven(a.call.holdKey())
+		a.allowance.faster()
 	}
-	g.leavePlace(p.allowance)
-	g.unuse(p.allowance)
+	g.leavePlace(a.allowance)
+	g.unuse(a.allowance)
 }
 
 // reached reports whether the host was there: a call that took too long may have been its own fault.

@@ -54,37 +54,37 @@ func newItem(t Task, e *events.Event) *item {
 	}
 }
 
-// share lets it have other's needs, if they are the same.
-func (it *item) share(other *item) {
-	mine, others := it.needs, other.needs
+// share lets item have the needs of other, if they are the same.
+func (item *item) share(other *item) {
+	mine, others := item.needs, other.needs
 	if mine.api == others.api && mine.service == others.service && slices.Equal(mine.calls, others.calls) {
-		it.needs = others
+		item.needs = others
 	}
 }
 
-// effort returns what was done for it so far.
-func (it *item) effort() effort {
-	if it.spent == nil {
+// effort returns what was done for item so far.
+func (item *item) effort() effort {
+	if item.spent == nil {
 		return effort{}
 	}
-	return *it.spent
+	return *item.spent
 }
 
-// changeEffort returns what was done for it so far, for the caller to change.
-func (it *item) changeEffort() *effort {
-	if it.spent == nil {
-		it.spent = &effort{}
+// changeEffort returns what was done for item so far, for the caller to change.
+func (item *item) changeEffort() *effort {
+	if item.spent == nil {
+		item.spent = &effort{}
 	}
-	return it.spent
+	return item.spent
 }
 
-// missing returns a call that is still to be made for it.
-func (it *item) missing() (call, bool) {
-	e := it.effort()
+// missing returns a call that is still to be made for item.
+func (item *item) missing() (call, bool) {
+	e := item.effort()
 	if e.letter != nil {
 		return call{}, false
 	}
-	for i, c := range it.needs.calls {
+	for i, c := range item.needs.calls {
 		if e.answers == nil || e.answers[i] == nil {
 			return c, true
 		}
@@ -92,37 +92,37 @@ func (it *item) missing() (call, bool) {
 	return call{}, false
 }
 
-// answered reports whether some call has been made for it and none is missing.
-func (it *item) answered() bool {
-	_, missing := it.missing()
-	return !missing && len(it.effort().answers) > 0
+// answered reports whether some call has been made for item and none is missing.
+func (item *item) answered() bool {
+	_, missing := item.missing()
+	return !missing && len(item.effort().answers) > 0
 }
 
 // answerTo returns what stands after c, nil when there is nothing yet, or when c is none of its calls.
-func (it *item) answerTo(c call) *answer {
-	answers := it.effort().answers
-	if i := slices.Index(it.needs.calls, c); i >= 0 && answers != nil {
+func (item *item) answerTo(c call) *answer {
+	answers := item.effort().answers
+	if i := slices.Index(item.needs.calls, c); i >= 0 && answers != nil {
 		return answers[i]
 	}
 	return nil
 }
 
 // give lets a stand as the answer to c.
-func (it *item) give(c call, a *answer) {
-	e := it.changeEffort()
+func (item *item) give(c call, a *answer) {
+	e := item.changeEffort()
 	if e.answers == nil {
-		e.answers = make([]*answer, len(it.needs.calls))
+		e.answers = make([]*answer, len(item.needs.calls))
 	}
-	for i := range it.needs.calls {
-		if it.needs.calls[i] == c {
+	for i := range item.needs.calls {
+		if item.needs.calls[i] == c {
 			e.answers[i] = a
 		}
 	}
 }
 
-// count notes a call made for it. Of those that fail side by side, in one round, the first alone counts as a try.
-func (it *item) count(a *answer, round int) {
-	e := it.changeEffort()
+// count notes a call made for item. Of those that fail side by side, in one round, the first alone counts as a try.
+func (item *item) count(a *answer, round int) {
+	e := item.changeEffort()
 	e.attempts++
 	e.failure = cmp.Or(a.failure, e.failure)
 	switch {

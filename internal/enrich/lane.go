@@ -30,44 +30,46 @@ func newLane(p *Pipeline, key string) *lane {
 	return &lane{p: p, key: key, wake: make(chan struct{}, 1)}
 }
 
-// insert adds it in the order of sequences. A new delivery of a task that is there takes the old one's place. Another event with the
+// insert adds item in the order of sequences. A new delivery of a task that is there takes the old one's place. Another event with the
 // same sequence is from a stream that was made anew, and nothing known of the old one holds for it. p.mu is held.
-func (l *lane) insert(it *item) {
-	i, found := slices.BinarySearchFunc(l.items, it.seq, func(other *item, seq uint64) int { return cmp.Compare(other.seq, seq) })
+func (l *lane) insert(item *item) {
+	i, found := slices.BinarySearchFunc(l.items, item.seq, bySequence)
 	switch {
-	case found && l.items[i].id == it.id:
+	case found && l.items[i].id == item.id:
 		l.p.kept -= l.items[i].kept
-		l.items[i].task, l.items[i].kept = it.task, it.kept
+		l.items[i].task, l.items[i].kept = item.task, item.kept
 	case found:
 		l.p.kept -= l.items[i].kept
-		l.items[i] = it
+		l.items[i] = item
 	default:
 		if n := len(l.items); n > 0 {
-			it.share(l.items[n-1])
+			item.share(l.items[n-1])
 		}
-		l.items = slices.Insert(l.items, i, it)
+		l.items = slices.Insert(l.items, i, item)
 		l.p.waiting++
 		l.nudge()
 	}
 }
 
+func bySequence(item *item, seq uint64) int { return cmp.Compare(item.seq, seq) }
+
 // begin lets the lane work, once it may on its first item.
-func (l *lane) begin(it *item) {
-	c, ok := it.missing()
+func (l *lane) begin(item *item) {
+	c, ok := item.missing()
 	if !ok {
 		go l.run()
 		return
 	}
-	l.runBehindDoor(c, it)
+	l.runBehindDoor(c, item)
 }
 
 // runBehindDoor runs once the lane is let in to make the call c. The time before the door says nothing about the item.
-func (l *lane) runBehindDoor(c call, it *item) {
+func (l *lane) runBehindDoor(c call, item *item) {
 	came := time.Now()
 	l.p.gate.queueAtDoor(c, func(d *door) {
 		go func() {
 			l.door = d
-			l.excuse(it, time.Since(came))
+			l.excuse(item, time.Since(came))
 			l.run()
 		}()
 	})
@@ -75,30 +77,30 @@ func (l *lane) runBehindDoor(c call, it *item) {
 
 // run works until the lane is empty, or has to wait before a door, and goes on from there in another goroutine.
 func (l *lane) run() {
-	for it := l.first(); it != nil; it = l.first() {
-		if !l.passed(it) {
+	for item := l.first(); item != nil; item = l.first() {
+		if !l.passed(item) {
 			return
 		}
-		l.guardedTurn(it)
+		l.guardedTurn(item)
 	}
 	l.unwatch()
 	l.leave()
 	l.p.running.Done()
 }
 
-// passed reports whether the lane may work on it: it has passed a door, or need not. If not, it runs again once it has.
-func (l *lane) passed(it *item) bool {
+// passed reports whether the lane may work on item: it has passed a door, or need not. If not, the lane runs again once it has.
+func (l *lane) passed(item *item) bool {
 	if l.door != nil {
 		return true
 	}
-	c, ok := it.missing()
+	c, ok := item.missing()
 	if !ok {
 		return true
 	}
 	if l.door = l.p.gate.tryDoor(c); l.door != nil {
 		return true
 	}
-	l.runBehindDoor(c, it)
+	l.runBehindDoor(c, item)
 	return false
 }
 
@@ -120,49 +122,49 @@ func (l *lane) first() *item {
 	}
 	delete(l.p.lanes, l.key)
 	left := l.items
-	for _, it := range left {
-		l.p.drop(it)
+	for _, item := range left {
+		l.p.drop(item)
 	}
 	l.p.mu.Unlock()
-	for _, it := range left {
-		_ = it.task.Release() // if this fails the hold lapses by itself
+	for _, item := range left {
+		_ = item.task.Release() // if this fails the lease lapses by itself
 	}
 	return nil
 }
 
-// mayGoOn reports whether it may be worked on: always, but while stopping only if
-// nothing is missing to finish it and nothing has gone wrong with that yet. p.mu is held.
-func (l *lane) mayGoOn(it *item) bool {
+// mayGoOn reports whether item may be worked on: always, but while stopping only if
+// nothing is missing to finish item and nothing has gone wrong with that yet. p.mu is held.
+func (l *lane) mayGoOn(item *item) bool {
 	if !l.p.stopping {
 		return true
 	}
-	return l.misses == 0 && l.p.finishing.Err() == nil && (it.effort().letter != nil || it.answered())
+	return l.misses == 0 && l.p.finishing.Err() == nil && (item.effort().letter != nil || item.answered())
 }
 
-// turn asks whether it is the first event on its key that is not done, and if so works on it.
-func (l *lane) turn(it *item) {
-	t := l.taskOf(it)
+// turn asks whether item is the first event on its key that is not done, and if so works on it.
+func (l *lane) turn(item *item) {
+	t := l.taskOf(item)
 	head, err := t.Head(l.p.finishing)
 	switch {
 	case isDone(err):
-		l.finish(it, outcomeForgotten)
+		l.finish(item, outcomeForgotten)
 	case err != nil:
 		l.misses++
 		l.pause(poll(l.misses), nil)
 	case !head:
-		l.await(it)
+		l.await(item)
 	default:
 		l.unwatch()
-		l.lead(it)
-		l.work(it, t)
+		l.lead(item)
+		l.work(item, t)
 	}
 }
 
-// await waits until it may be the head: another process has the one before. When that is published the lane is
+// await waits until item may be the head: another process has the one before. When that is published the lane is
 // told; but that may be before it is stored, or be lost, so Head is asked from time to time all the same.
-func (l *lane) await(it *item) {
+func (l *lane) await(item *item) {
 	if l.stopWatching == nil {
-		l.stopWatching = l.taskOf(it).Watch(l.move)
+		l.stopWatching = l.taskOf(item).Watch(l.move)
 	}
 	if l.moved.Swap(false) {
 		l.misses = 0
@@ -193,29 +195,29 @@ func (l *lane) unwatch() {
 	}
 }
 
-// taskOf returns the newest delivery of it.
-func (l *lane) taskOf(it *item) Task {
+// taskOf returns the newest delivery of item.
+func (l *lane) taskOf(item *item) Task {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
-	return it.task
+	return item.task
 }
 
-// lead notes since when it is the first on its key.
-func (l *lane) lead(it *item) {
+// lead notes since when item is the first on its key.
+func (l *lane) lead(item *item) {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
-	if it.ledSince.IsZero() {
-		it.ledSince = time.Now()
-		it.headSince = it.ledSince
+	if item.ledSince.IsZero() {
+		item.ledSince = time.Now()
+		item.headSince = item.ledSince
 	}
 }
 
-// excuse takes d, in which nothing could be asked for it, off the time that it has been the first on its key.
-func (l *lane) excuse(it *item, d time.Duration) {
+// excuse takes d, in which nothing could be asked for item, off the time that item has been the first on its key.
+func (l *lane) excuse(item *item, d time.Duration) {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
-	if !it.headSince.IsZero() {
-		it.headSince = it.headSince.Add(d)
+	if !item.headSince.IsZero() {
+		item.headSince = item.headSince.Add(d)
 	}
 }
 
@@ -224,26 +226,26 @@ func (l *lane) excuse(it *item, d time.Duration) {
 func (l *lane) sharers(c call) (waiting []*item, service validation.SID) {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
-	for _, it := range l.items {
-		if it.effort().letter != nil || !slices.Contains(it.needs.calls, c) || it.answerTo(c) != nil {
+	for _, item := range l.items {
+		if item.effort().letter != nil || !slices.Contains(item.needs.calls, c) || item.answerTo(c) != nil {
 			continue
 		}
-		waiting = append(waiting, it)
-		service = cmp.Or(service, it.needs.service)
+		waiting = append(waiting, item)
+		service = cmp.Or(service, item.needs.service)
 	}
 	return waiting, service
 }
 
-// finish takes it out of the lane: it is published, buried or done already.
-func (l *lane) finish(it *item, o outcome) {
+// finish takes item out of the lane: it is published, buried or done already.
+func (l *lane) finish(item *item, o outcome) {
 	l.p.mu.Lock()
-	if i := slices.Index(l.items, it); i >= 0 {
+	if i := slices.Index(l.items, item); i >= 0 {
 		l.items = slices.Delete(l.items, i, i+1)
-		l.p.drop(it)
+		l.p.drop(item)
 	}
 	l.misses = 0
 	l.p.mu.Unlock()
-	l.p.report(it, o)
+	l.p.report(item, o)
 }
 
 // pause waits for d, for wake (which may be nil), or until the Pipeline stops. Others may work meanwhile.

@@ -140,7 +140,7 @@ func (m *metrics) zero() {
 	for _, o := range operations() {
 		m.storeFailures.WithLabelValues(string(o))
 	}
-	for _, where := range places() {
+	for _, where := range sites() {
 		m.panics.WithLabelValues(string(where))
 	}
 }

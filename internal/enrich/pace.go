@@ -25,7 +25,7 @@ func newPace(limit rate.Limit) *pace {
 
 // await waits until a request may be made at the rate that limit says, which may be another each time, but always or never rate.Inf.
 // After nil, yield must be called, and spend before it if the request is made. One waits for the rate and the others for
-// that one: so they keep to the rate of when it is their turn, and who need not make the request after all leaves it to the next.
+// that one: so the rate is that of when they are next, and who need not make the request after all leaves it to the next.
 func (p *pace) await(ctx context.Context, limit func() rate.Limit) error {
 	if p.limiter.Limit() == rate.Inf {
 		return nil

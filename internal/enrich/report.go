@@ -8,10 +8,10 @@ import (
 	"github.com/rollcall-events/rollcall/participants"
 )
 
-// report counts how it ended and, unless it was plainly enriched, says so in one line with everything folded in.
-func (p *Pipeline) report(it *item, o outcome) {
-	done := it.effort()
-	p.metrics.events.WithLabelValues(string(o), string(it.needs.api)).Inc()
+// report counts how item ended and, unless it was plainly enriched, says so in one line with everything folded in.
+func (p *Pipeline) report(item *item, o outcome) {
+	done := item.effort()
+	p.metrics.events.WithLabelValues(string(o), string(item.needs.api)).Inc()
 	level := slog.LevelInfo
 	switch {
 	case done.letter != nil && o != outcomeForgotten:
@@ -25,10 +25,10 @@ func (p *Pipeline) report(it *item, o outcome) {
 	if !p.log.Enabled(context.Background(), level) {
 		return
 	}
-	event := it.task.Event() // nothing but the API is known of one that was shed and never the head
+	event := item.task.Event() // nothing but the API is known of one that was shed and never the head
 	attrs := []slog.Attr{
 		slog.String("event_id", event.ID),
-		slog.String("api", string(it.needs.api)),
+		slog.String("api", string(item.needs.api)),
 		slog.String("resource", event.Resource),
 		slog.String("action", event.Action),
 		slog.String("outcome", string(o)),

@@ -6,10 +6,10 @@ import (
 	"github.com/rollcall-events/rollcall/validation"
 )
 
-// assemble makes the roster of the event that it works on from the answers to its calls, or returns the answer for which the event
+// assemble makes the roster of the event of item from the answers to its calls, or returns the answer for which the event
 // cannot be enriched. Everyone being absent is what a removal is about; for any other event it is a failure.
-func assemble(it *item) (events.Roster, *answer) {
-	done := it.effort()
+func assemble(item *item) (events.Roster, *answer) {
+	done := item.effort()
 	kind := done.event.Kind()
 	roster := events.Roster{
 		Status:       events.RosterNotNeeded,
@@ -18,7 +18,7 @@ func assemble(it *item) (events.Roster, *answer) {
 	}
 	var absent *answer
 	found := false
-	for i, c := range it.needs.calls {
+	for i, c := range item.needs.calls {
 		a := done.answers[i]
 		if roster.FetchedAt.IsZero() || a.began.Before(roster.FetchedAt) {
 			roster.FetchedAt = a.began

@@ -17,7 +17,7 @@ type throttle struct {
 	mu    sync.Mutex
 	limit float64
 	used  int
-	queue []chan struct{} // closed when it is that caller's turn
+	queue []chan struct{} // closed when that caller has a place
 	cut   time.Time       // when the limit was last cut
 }
 
@@ -30,7 +30,7 @@ func newThrottle(most int) *throttle {
 	return &throttle{most: float64(most), limit: float64(most)}
 }
 
-// acquire waits for a turn. After nil, release must be called.
+// acquire waits for a place. After nil, release must be called.
 func (t *throttle) acquire(ctx context.Context) error {
 	t.mu.Lock()
 	if t.used < int(t.limit) && len(t.queue) == 0 {
@@ -38,24 +38,24 @@ func (t *throttle) acquire(ctx context.Context) error {
 		t.mu.Unlock()
 		return nil
 	}
-	turn := make(chan struct{})
-	t.queue = append(t.queue, turn)
+	granted := make(chan struct{})
+	t.queue = append(t.queue, granted)
 	t.mu.Unlock()
 
 	select {
-	case <-turn:
+	case <-granted:
 		return nil
 	case <-ctx.Done():
-		t.abandon(turn)
+		t.abandon(granted)
 		return ctx.Err()
 	}
 }
 
-// abandon leaves the queue, or passes on a turn that came at the last moment.
-func (t *throttle) abandon(turn chan struct{}) {
+// abandon leaves the queue, or passes on a place that came at the last moment.
+func (t *throttle) abandon(granted chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if i := slices.Index(t.queue, turn); i >= 0 {
+	if i := slices.Index(t.queue, granted); i >= 0 {
 		t.queue = slices.Delete(t.queue, i, i+1)
 		return
 	}

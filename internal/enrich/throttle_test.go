@@ -71,7 +71,7 @@ func TestThrottleIsFirstComeFirstServed(t *testing.T) {
 	})
 }
 
-func TestThrottlePassesOnATurnThatComesTooLate(t *testing.T) {
+func TestThrottlePassesOnAPlaceThatComesTooLate(t *testing.T) {
 	th := newThrottle(1)
 	if err := th.acquire(t.Context()); err != nil {
 		t.Fatal(err)
@@ -83,7 +83,7 @@ func TestThrottlePassesOnATurnThatComesTooLate(t *testing.T) {
 	select {
 	case <-next:
 	default:
-		t.Error("got the turn lost, want it passed on")
+		t.Error("got the place lost, want it passed on")
 	}
 	if th.used != 1 {
 		t.Errorf("got %d in use, want 1", th.used)

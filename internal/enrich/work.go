@@ -17,8 +17,8 @@ import (
 
 // work does what can be done now for the head of the lane: the calls that are still missing, then its publication or its
 // burial. t is the delivery that said that it is the head. When work returns, the item is finished, or Head must be asked again.
-func (l *lane) work(it *item, t Task) {
-	event, done := t.Event(), it.changeEffort()
+func (l *lane) work(item *item, t Task) {
+	event, done := t.Event(), item.changeEffort()
 	done.event = &event
 	defer func() { done.event = nil }()
 	ctx, span := l.p.tracer.Start(withTrace(l.p.finishing, t), "enrich "+event.Resource+"."+event.Action,
@@ -26,78 +26,78 @@ func (l *lane) work(it *item, t Task) {
 		trace.WithAttributes(attribute.String("rollcall.api", string(event.API)), attribute.String("rollcall.event_id", event.ID)))
 	defer span.End()
 
-	if done.letter == nil && !l.answerAll(ctx, it) {
+	if done.letter == nil && !l.answerAll(ctx, item) {
 		span.SetStatus(codes.Error, "not yet")
 		return
 	}
 	if done.letter == nil {
-		l.publish(ctx, it)
+		l.publish(ctx, item)
 	}
 	if done.letter != nil {
 		span.SetStatus(codes.Error, string(done.letter.Reason))
-		l.bury(ctx, it)
+		l.bury(ctx, item)
 	}
 }
 
-// answerAll makes the calls that it still misses, and reports whether it has all it needs now or
+// answerAll makes the calls that item still misses, and reports whether it has all that it needs now or
 // never will.
-func (l *lane) answerAll(ctx context.Context, it *item) bool {
+func (l *lane) answerAll(ctx context.Context, item *item) bool {
 	var missing []call
-	for _, c := range it.needs.calls {
-		if it.answerTo(c) == nil && !l.reuse(it, c) {
+	for _, c := range item.needs.calls {
+		if item.answerTo(c) == nil && !l.reuse(item, c) {
 			missing = append(missing, c)
 		}
 	}
 	for calls := range slices.Chunk(missing, atOnce) {
-		if !l.fetch(ctx, it, calls) {
-			return it.effort().letter != nil
+		if !l.fetch(ctx, item, calls) {
+			return item.effort().letter != nil
 		}
 	}
 	return true
 }
 
-// reuse gives it the answer to c that another event's call brought, if it may have that.
-func (l *lane) reuse(it *item, c call) bool {
-	a := l.p.shelf.find(c, it.effort().event, it.came)
+// reuse gives item the answer to c that another event's call brought, if it may have that.
+func (l *lane) reuse(item *item, c call) bool {
+	a := l.p.shelf.find(c, item.effort().event, item.came)
 	if a == nil {
 		return false
 	}
-	it.give(c, a)
+	item.give(c, a)
 	l.p.metrics.reused.Inc()
 	return true
 }
 
 // publish stores the enriched event, or sets the letter for which it cannot be.
-func (l *lane) publish(ctx context.Context, it *item) {
-	e := it.changeEffort()
-	roster, stuck := assemble(it)
+func (l *lane) publish(ctx context.Context, item *item) {
+	e := item.changeEffort()
+	roster, stuck := assemble(item)
 	if stuck != nil {
-		e.letter = it.letterFor(e.event, rules[stuck.verdict].reason, stuck.failure)
+		e.letter = item.letterFor(e.event, rules[stuck.verdict].reason, stuck.failure)
 		return
 	}
-	err := l.taskOf(it).Publish(ctx, events.Enriched{Event: *e.event, Roster: roster})
+	err := l.taskOf(item).Publish(ctx, events.Enriched{Event: *e.event, Roster: roster})
 	switch {
 	case err == nil:
 		l.p.metrics.latency.Observe(time.Since(e.event.ReceivedAt).Seconds())
-		l.finish(it, outcome(roster.Status))
+		l.finish(item, outcome(roster.Status))
 	case isDone(err):
-		l.finish(it, outcomeForgotten)
+		l.finish(item, outcomeForgotten)
 	case isTooLarge(err):
-		e.letter = it.letterFor(e.event, events.ReasonTooLarge, nil)
+		e.letter = item.letterFor(e.event, events.ReasonTooLarge, nil)
 	default:
 		l.missed(err, opPublish)
 	}
 }
 
 // bury stores the letter.
-func (l *lane) bury(ctx context.Context, it *item) {
-	letter := it.effort().letter
-	err := l.taskOf(it).Bury(ctx, *letter)
+func (l *lane) bury(ctx context.Context, item *item) {
+	letter := item.effort().letter
+	err := l.taskOf(item).Bury(ctx, *letter)
 	switch {
 	case err == nil:
-		l.finish(it, outcome(letter.Reason))
+		l.finish(item, outcome(letter.Reason))
 	case isDone(err):
-		l.finish(it, outcomeForgotten)
+		l.finish(item, outcomeForgotten)
 	default:
 		l.missed(err, opBury)
 	}
@@ -112,13 +112,13 @@ func (l *lane) missed(err error, o operation) {
 }
 
 // letterFor says why event cannot be enriched.
-func (it *item) letterFor(event *events.Event, reason events.Reason, e *participants.Error) *events.DeadLetter {
+func (item *item) letterFor(event *events.Event, reason events.Reason, e *participants.Error) *events.DeadLetter {
 	d := &events.DeadLetter{
 		ID:       event.ID,
 		Reason:   reason,
 		Detail:   detail(reason, e),
 		FailedAt: time.Now().UTC(),
-		Attempts: it.effort().attempts,
+		Attempts: item.effort().attempts,
 		Event:    event,
 		Feed:     event.Feed,
 		Account:  event.Account,
