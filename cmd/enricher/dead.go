@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/rollcall-events/rollcall/cmd/internal/process"
 	"github.com/rollcall-events/rollcall/internal/broker"
 	"github.com/rollcall-events/rollcall/internal/settings"
 )
@@ -90,11 +92,7 @@ func withBroker(ctx context.Context, s *DeadAccess, f func(*broker.Conn) error) 
 	if err != nil {
 		return err
 	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-		defer cancel()
-		_ = conn.Close(closing) // everything has been acknowledged
-	}()
+	defer process.Close(ctx, conn.Close, slog.New(slog.DiscardHandler)) // everything has been acknowledged
 	if err := awaitNATS(ctx, conn); err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/rollcall-events/rollcall/cmd/internal/process"
 	"github.com/rollcall-events/rollcall/internal/broker"
 	"github.com/rollcall-events/rollcall/internal/credentials"
 	"github.com/rollcall-events/rollcall/internal/enrich"
@@ -39,6 +40,7 @@ func enrichEvents(ctx context.Context, s *runSettings, parsed settings.Parsed, g
 		return err
 	}
 	log.Info("starting", "version", cmp.Or(version, settings.Version()), "settings", parsed)
+	defer log.Info("stopped")
 	stopTraces, err := telemetry.SetupTraces(ctx, "rollcall-enricher", log, getenv)
 	if err != nil {
 		return fmt.Errorf("set up traces: %w", err)
@@ -110,11 +112,9 @@ func (e *enricher) run(ctx context.Context) error {
 	e.log.Info("stopping")
 	stopPiping()
 	err = errors.Join(err, <-drained)
-	closeConn(ctx, e.conn, e.log)
+	process.Close(ctx, e.conn.Close, e.log)
 	stopBackground()
-	err = errors.Join(err, ignoreCancelled(parts.Wait()))
-	e.log.Info("stopped")
-	return err
+	return errors.Join(err, ignoreCancelled(parts.Wait()))
 }
 
 // takeTasks declares the streams and hands out tasks until ctx is done, or failed is: another part cannot go on.

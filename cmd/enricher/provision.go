@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rollcall-events/rollcall/cmd/internal/process"
 	"github.com/rollcall-events/rollcall/internal/broker"
 )
 
@@ -18,9 +19,6 @@ const (
 	provisionFirst = 100 * time.Millisecond
 	provisionMost  = 5 * time.Second
 )
-
-// closeTimeout bounds closing a connection to NATS.
-const closeTimeout = 5 * time.Second
 
 // provision is the command: it declares the streams and says what is there now.
 func provision(ctx context.Context, s *provisionSettings, stdout, stderr io.Writer) error {
@@ -34,7 +32,7 @@ func provision(ctx context.Context, s *provisionSettings, stdout, stderr io.Writ
 	if err != nil {
 		return err
 	}
-	defer closeConn(ctx, conn, log)
+	defer process.Close(ctx, conn.Close, log)
 	ctx, cancel := context.WithTimeout(ctx, s.Wait)
 	defer cancel()
 	if err := declare(ctx, conn, s.topology(), log); err != nil {
@@ -96,13 +94,4 @@ func explain(ctx context.Context, conn *broker.Conn, err error) error {
 		return err
 	}
 	return cmp.Or(conn.Ready(ctx), err)
-}
-
-// closeConn closes conn, also when ctx is done already, but within closeTimeout.
-func closeConn(ctx context.Context, conn *broker.Conn, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	if err := conn.Close(ctx); err != nil {
-		log.Warn("the connection to NATS was cut", "error", err)
-	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/rollcall-events/rollcall/cmd/internal/process"
 	"github.com/rollcall-events/rollcall/internal/broker"
 	"github.com/rollcall-events/rollcall/internal/credentials"
 	"github.com/rollcall-events/rollcall/internal/ingest"
@@ -18,16 +19,14 @@ import (
 	"github.com/rollcall-events/rollcall/internal/telemetry"
 )
 
-// closeTimeout bounds what follows the last webhook: draining the connection, flushing traces.
-const closeTimeout = 5 * time.Second
-
 // serve runs ingest until ctx is done. It starts whether NATS is there or not.
-func serve(ctx context.Context, c *cli, parsed settings.Parsed, getenv func(string) string, stderr io.Writer) (err error) {
+func serve(ctx context.Context, c *cli, parsed settings.Parsed, getenv func(string) string, stderr io.Writer) error {
 	log, err := c.Log.Logger(stderr)
 	if err != nil {
 		return err
 	}
 	log.InfoContext(ctx, "starting", slog.String("version", program(getenv, nil, nil).Vars["version"]), slog.Any("settings", parsed))
+	defer log.InfoContext(ctx, "stopped")
 	stopTraces, err := telemetry.SetupTraces(ctx, "rollcall-ingest", log, getenv)
 	if err != nil {
 		return err
@@ -41,7 +40,7 @@ func serve(ctx context.Context, c *cli, parsed settings.Parsed, getenv func(stri
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closing(ctx, conn.Close)) }()
+	defer process.Close(ctx, conn.Close, log)
 
 	store, err := openStore(ctx, conn, c.Outbox, log)
 	if err != nil {
@@ -58,20 +57,13 @@ func serve(ctx context.Context, c *cli, parsed settings.Parsed, getenv func(stri
 	if err != nil {
 		return err
 	}
-	p := process{log: log, store: store, book: book, service: service, ops: telemetry.NewOps(log, reg, store.checks...)}
+	p := parts{log: log, store: store, book: book, service: service, ops: telemetry.NewOps(log, reg, store.checks...)}
 	p.stopDelay = c.Webhooks.StopDelay
 	return p.run(ctx, c.Webhooks.Listen, c.Ops.Listen)
 }
 
-// closing calls stop with a bound of its own: by now ctx is done.
-func closing(ctx context.Context, stop func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	return stop(ctx)
-}
-
-// process is what runs side by side.
-type process struct {
+// parts is what runs side by side.
+type parts struct {
 	log     *slog.Logger
 	store   *store
 	book    *credentials.Book
@@ -83,7 +75,7 @@ type process struct {
 
 // run runs everything until ctx is done or one part fails. Then readiness turns red first. When those in
 // front have had the time to see it, the webhooks under way finish, and only when no more can come does the rest stop.
-func (p *process) run(ctx context.Context, address, opsAddress string) error {
+func (p *parts) run(ctx context.Context, address, opsAddress string) error {
 	hooks, err := listen(ctx, address)
 	if err != nil {
 		return err
@@ -114,9 +106,7 @@ func (p *process) run(ctx context.Context, address, opsAddress string) error {
 	})()
 	err = p.service.Run(serving, hooks)
 	stopRest()
-	err = errors.Join(err, group.Wait())
-	p.log.InfoContext(ctx, "stopped")
-	return err
+	return errors.Join(err, group.Wait())
 }
 
 func listen(ctx context.Context, address string) (net.Listener, error) {

@@ -39,14 +39,15 @@ var mayImport = map[string][]string{
 	"internal/bench":       {"events", "internal/load", "internal/sandbox", "participants", "validation"},
 	"internal/bareecho":    {},
 
-	"cmd/ingest":   {"cmd/internal/heapfloor", "cmd/internal/signals", "events", "internal/broker", "internal/credentials", "internal/ingest", "internal/settings", "internal/telemetry", "participants", "validation"},
-	"cmd/enricher": {"cmd/internal/heapfloor", "cmd/internal/signals", "events", "internal/broker", "internal/credentials", "internal/enrich", "internal/settings", "internal/telemetry", "participants", "validation"},
+	"cmd/ingest":   {"cmd/internal/heapfloor", "cmd/internal/process", "cmd/internal/signals", "events", "internal/broker", "internal/credentials", "internal/ingest", "internal/settings", "internal/telemetry", "participants", "validation"},
+	"cmd/enricher": {"cmd/internal/heapfloor", "cmd/internal/process", "cmd/internal/signals", "events", "internal/broker", "internal/credentials", "internal/enrich", "internal/settings", "internal/telemetry", "participants", "validation"},
 	"cmd/sandbox": {"cmd/internal/signals", "events", "internal/broker", "internal/credentials", "internal/enrich", "internal/ingest", "internal/load", "internal/sandbox", "internal/settings",
 		"internal/telemetry", "participants", "validation"},
 	"cmd/bench":       {"cmd/internal/signals", "internal/bareecho", "internal/bench", "internal/settings"},
 	"cmd/healthcheck": {},
 
 	"cmd/internal/heapfloor": {},
+	"cmd/internal/process":   {},
 	"cmd/internal/signals":   {},
 
 	"examples/consumer": {"events"}, // what a consumer can: the public packages
