@@ -39,9 +39,8 @@ type Client struct {
 func New(cfg Config) (*Client, error) {
 	ownTimeouts := cfg.HTTPClient != nil
 	cfg = cfg.withDefaults()
-	conversations, badConversations := parseBase("ConversationsURL", cfg.ConversationsURL)
-	flex, badFlex := parseBase("FlexURL", cfg.FlexURL)
-	if err := errors.Join(badConversations, badFlex, cfg.checkLimits()); err != nil {
+	conversations, flex, badBase := cfg.parseBases()
+	if err := errors.Join(badBase, cfg.checkLimits()); err != nil {
 		return nil, fmt.Errorf("participants client: %w", err)
 	}
 	return &Client{

@@ -239,6 +239,7 @@ func TestNewChecksBaseURLs(t *testing.T) {
 	} {
 		_, err := New(Config{ConversationsURL: raw, FlexURL: raw})
 		diff(t, raw+" accepted", err == nil, ok)
+		diff(t, raw+" accepted by CheckBaseURL", CheckBaseURL(raw) == nil, ok && raw != "")
 	}
 }
 

@@ -92,21 +92,41 @@ func (cfg Config) checkLimits() error {
 	return errors.Join(problems...)
 }
 
-// parseBase parses a base URL. Its errors do not quote the URL, which may hold a password by mistake.
-func parseBase(setting, raw string) (*url.URL, error) {
+// CheckBaseURL returns what is wrong with raw as the ConversationsURL or the FlexURL of a Config, nil if nothing is; "" is wrong. The error
+// does not quote raw, which may hold a password by mistake.
+func CheckBaseURL(raw string) error {
+	_, err := parseBase(raw)
+	return err
+}
+
+// parseBase parses a base URL. Its errors are CheckBaseURL's.
+func parseBase(raw string) (*url.URL, error) {
 	base, err := url.Parse(strings.TrimRight(raw, "/") + "/") // without a path, JoinPath would return one without a leading slash
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%s: not a URL", setting)
+		return nil, errors.New("is not a URL")
 	case base.Scheme != "http" && base.Scheme != "https":
-		return nil, fmt.Errorf("%s: must begin with http:// or https://", setting)
+		return nil, errors.New("must begin with http:// or https://")
 	case base.Hostname() == "":
-		return nil, fmt.Errorf("%s: names no host", setting)
+		return nil, errors.New("names no host")
 	case base.User != nil:
-		return nil, fmt.Errorf("%s: must not carry credentials", setting)
+		return nil, errors.New("must not carry credentials")
 	case base.RawQuery != "" || base.ForceQuery || base.Fragment != "":
-		return nil, fmt.Errorf("%s: must have neither query nor fragment", setting)
+		return nil, errors.New("must have neither query nor fragment")
 	}
 	base.Host = strings.TrimSuffix(base.Host, ":") // an empty port
 	return base, nil
+}
+
+// parseBases parses both base URLs; the error names the fields.
+func (cfg Config) parseBases() (conversations, flex *url.URL, err error) {
+	conversations, badConversations := parseBase(cfg.ConversationsURL)
+	if badConversations != nil {
+		badConversations = fmt.Errorf("ConversationsURL: %w", badConversations)
+	}
+	flex, badFlex := parseBase(cfg.FlexURL)
+	if badFlex != nil {
+		badFlex = fmt.Errorf("FlexURL: %w", badFlex)
+	}
+	return conversations, flex, errors.Join(badConversations, badFlex)
 }

@@ -2,9 +2,8 @@ package main
 
 import (
 	"cmp"
-	"errors"
+	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -70,47 +69,26 @@ type Enrichment struct {
 	StopTimeout time.Duration `group:"enrichment" default:"20s" help:"How long calls under way may take when stopping. Whatever stops this process must allow it more than that."`
 }
 
-// minAuditAfter keeps the audit from asking about what is merely under way.
-const minAuditAfter = 30 * time.Second
-
-// maxRate is more than Twilio would ever take.
-const maxRate = 10_000
-
 // Check implements settings.Checker.
 func (e *Enrichment) Check() (ps settings.Problems) {
-	const positive = "give a duration such as 15s"
-	if e.Concurrency < 1 || e.Concurrency > 4096 {
-		ps.Add("ROLLCALL_CONCURRENCY", "is not a number of calls", "give 1 to 4096")
+	for _, p := range e.config().Problems() {
+		ps.Add(settingOf(p.Field), p.Wrong, p.Do)
 	}
-	for _, s := range []struct {
-		name  string
-		value time.Duration
-	}{
-		{"ROLLCALL_CALL_TIMEOUT", e.CallTimeout},
-		{"ROLLCALL_HEAD_TIMEOUT", e.HeadTimeout},
-		{"ROLLCALL_PROBE_EVERY", e.ProbeEvery},
-		{"ROLLCALL_STOP_TIMEOUT", e.StopTimeout},
-	} {
-		if s.value <= 0 {
-			ps.Add(s.name, "is not positive", positive)
-		}
-	}
-	if !(e.MaxRate >= 0 && e.MaxRate <= maxRate) { // NaN is neither
-		ps.Add("ROLLCALL_MAX_RATE", "is not a number of calls a second", "give 0 to 10000; 0 is no limit")
-	}
-	if e.Outage < 0 {
-		ps.Add("ROLLCALL_OUTAGE_TIMEOUT", "is negative", "give a duration such as 24h, or 0s")
-	}
-	if e.MaxRoster < 0 {
-		ps.Add("ROLLCALL_MAX_ROSTER_AGE", "is negative", "give a duration such as 2s, or 0s")
-	}
-	if e.AuditAfter != 0 && e.AuditAfter < minAuditAfter {
-		ps.Add("ROLLCALL_AUDIT_AFTER", "is too short", "give a duration such as 2m, at least 30s, or 0s")
-	}
-	if e.CallTimeout > e.HeadTimeout {
-		ps.Add("ROLLCALL_CALL_TIMEOUT", "is longer than ROLLCALL_HEAD_TIMEOUT", "let an event wait for at least one call")
+	if e.AuditAfter != 0 && e.AuditAfter < broker.MinAuditAfter {
+		ps.Add("ROLLCALL_AUDIT_AFTER", "is too short", fmt.Sprintf("give a duration such as 2m, at least %v, or 0s", broker.MinAuditAfter))
 	}
 	return ps
+}
+
+// settingOf returns the setting that fills a field of enrich.Config or broker.Topology.
+func settingOf(field string) string {
+	return map[string]string{
+		"Concurrency": "ROLLCALL_CONCURRENCY", "CallTimeout": "ROLLCALL_CALL_TIMEOUT", "HeadTimeout": "ROLLCALL_HEAD_TIMEOUT", "OutageTimeout": "ROLLCALL_OUTAGE_TIMEOUT", "StopTimeout": "ROLLCALL_STOP_TIMEOUT",
+		"ProbeEvery": "ROLLCALL_PROBE_EVERY", "MaxRate": "ROLLCALL_MAX_RATE", "MaxRosterAge": "ROLLCALL_MAX_ROSTER_AGE",
+
+		"Partitions": "ROLLCALL_PARTITIONS", "Replicas": "ROLLCALL_REPLICAS", "RawAge": "ROLLCALL_RAW_AGE", "EnrichedAge": "ROLLCALL_ENRICHED_AGE",
+		"DeadAge": "ROLLCALL_DEAD_AGE", "Duplicates": "ROLLCALL_DUPLICATE_WINDOW", "AckWait": "ROLLCALL_ACK_WAIT", "MaxAckPending": "ROLLCALL_MAX_ACK_PENDING",
+	}[field]
 }
 
 // config is the Pipeline's.
@@ -122,6 +100,7 @@ func (e *Enrichment) config() enrich.Config {
 		OutageTimeout: e.Outage,
 		StopTimeout:   e.StopTimeout,
 		ProbeEvery:    e.ProbeEvery,
+		KeptBytes:     enrich.DefaultConfig().KeptBytes, // no setting
 		MaxRate:       e.MaxRate,
 		MaxRosterAge:  e.MaxRoster,
 	}
@@ -149,27 +128,10 @@ func (s *Streams) topology() broker.Topology {
 
 // Check implements settings.Checker.
 func (s *Streams) Check() (ps settings.Problems) {
-	variables := map[string]string{
-		"Partitions": "ROLLCALL_PARTITIONS", "Replicas": "ROLLCALL_REPLICAS", "RawAge": "ROLLCALL_RAW_AGE", "EnrichedAge": "ROLLCALL_ENRICHED_AGE",
-		"DeadAge": "ROLLCALL_DEAD_AGE", "Duplicates": "ROLLCALL_DUPLICATE_WINDOW", "AckWait": "ROLLCALL_ACK_WAIT", "MaxAckPending": "ROLLCALL_MAX_ACK_PENDING",
-	}
-	for _, err := range each(s.topology().Validate()) {
-		field, rule, _ := strings.Cut(err.Error(), ": ") // Validate names the field first
-		ps.Add(variables[field], "cannot be used", strings.NewReplacer("RawAge", variables["RawAge"], "DeadAge", variables["DeadAge"]).Replace(rule))
+	for _, p := range s.topology().Problems() {
+		ps.Add(settingOf(p.Field), p.Wrong, p.Do)
 	}
 	return ps
-}
-
-// each returns the errors that err joins.
-func each(err error) []error {
-	joined, ok := errors.AsType[interface {
-		error
-		Unwrap() []error
-	}](err)
-	if !ok {
-		return nil
-	}
-	return joined.Unwrap()
 }
 
 // provisionSettings are those of the command that declares the streams.

@@ -2,8 +2,15 @@ package main
 
 import (
 	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/rollcall-events/rollcall/internal/broker"
+	"github.com/rollcall-events/rollcall/internal/enrich"
 )
 
 // ask runs the enricher with an environment, without a network.
@@ -23,8 +30,8 @@ func TestCheckSaysThatTheSettingsAreInOrder(t *testing.T) {
 
 func TestEveryWrongSettingIsNamedAtOnce(t *testing.T) {
 	env := map[string]string{
-		"NATS_URL": "http://nats", "ROLLCALL_CONCURRENCY": "0", "ROLLCALL_CALL_TIMEOUT": "1h", "ROLLCALL_HEAD_TIMEOUT": "15",
-		"ROLLCALL_PROBE_EVERY": "-1s", "ROLLCALL_MAX_RATE": "NaN", "ROLLCALL_MAX_ROSTER_AGE": "-1s", "ROLLCALL_STOP_TIMEOUT": "-1s", "ROLLCALL_AUDIT_AFTER": "1s", "ROLLCALL_PARTITIONS": "1000", "ROLLCALL_REPLICAS": "2", "ROLLCALL_ENRICHED_AGE": "1h",
+		"NATS_URL": "http://nats", "ROLLCALL_CONCURRENCY": "0", "ROLLCALL_CALL_TIMEOUT": "-1s", "ROLLCALL_HEAD_TIMEOUT": "15",
+		"ROLLCALL_PROBE_EVERY": "-1s", "ROLLCALL_MAX_RATE": "NaN", "ROLLCALL_MAX_ROSTER_AGE": "-1s", "ROLLCALL_OUTAGE_TIMEOUT": "-1s", "ROLLCALL_STOP_TIMEOUT": "-1s", "ROLLCALL_AUDIT_AFTER": "1s", "ROLLCALL_PARTITIONS": "1000", "ROLLCALL_REPLICAS": "2", "ROLLCALL_ENRICHED_AGE": "1h",
 		"ROLLCALL_DEAD_AGE": "1ms", "ROLLCALL_DUPLICATE_WINDOW": "1000h", "ROLLCALL_ACK_WAIT": "1ms", "ROLLCALL_MAX_ACK_PENDING": "63", "ROLLCALL_OPS_LISTEN": "nowhere",
 	}
 	for _, args := range [][]string{nil, {"--check"}} {
@@ -37,9 +44,59 @@ func TestEveryWrongSettingIsNamedAtOnce(t *testing.T) {
 				t.Errorf("got %q, want %s named", text, name)
 			}
 		}
+		for line := range strings.Lines(text) {
+			if strings.HasPrefix(line, " ") {
+				t.Errorf("got a problem with no setting: %q", line)
+			}
+		}
 		if !strings.Contains(text, "TWILIO_AUTH_TOKEN is not given") {
 			t.Errorf("got %q, want the auth token missed", text)
 		}
+	}
+}
+
+// What --check calls good can be started: both ask those who take the values.
+func TestCheckRefusesWhatTheStartWouldRefuse(t *testing.T) {
+	for name, c := range map[string]struct{ setting, value, want string }{
+		"no host":       {"ROLLCALL_CONVERSATIONS_URL", "http://:8080", "ROLLCALL_CONVERSATIONS_URL (--conversations-url) names no host: "},
+		"broken seed":   {"NATS_NKEY_SEED_FILE", brokenSeed(t), "NATS_NKEY_SEED_FILE (--nats-nkey-seed-file) cannot be used (read the NATS nkey seed file: "},
+		"no partitions": {"ROLLCALL_PARTITIONS", "0", "ROLLCALL_PARTITIONS (--partitions) is out of range: give 1 to 256"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, text, code := ask(t, map[string]string{"TWILIO_AUTH_TOKEN": token, c.setting: c.value}, "--check")
+			if code != exitSettings || !strings.Contains(text, "\n"+c.want) {
+				t.Errorf("got exit code %d and %q, want %d and %q", code, text, exitSettings, c.want)
+			}
+		})
+	}
+}
+
+// brokenSeed is a file with what looks like the seed of an nkey, but for its checksum.
+func brokenSeed(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "seed")
+	if err := os.WriteFile(path, []byte("SUAMLK2ZNL35WSMW37E7UD4VZ7ELPKW7DHC3BWBSD2GCZ7IUQQXZIORRAA\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// What the flags say and what the packages do without them is the same, so that neither is a trap.
+func TestDefaultsAreThoseOfThePackages(t *testing.T) {
+	var cli commands
+	if _, err := program(func(name string) string { return map[string]string{"TWILIO_AUTH_TOKEN": token}[name] }, io.Discard, io.Discard).Parse(&cli, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := cli.Run.config(), enrich.DefaultConfig(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	shape := broker.DefaultTopology()
+	shape.EnrichedAge, shape.Duplicates = 0, 0 // they follow the others
+	if got := cli.Run.topology(); got != shape {
+		t.Errorf("got %+v, want %+v", got, shape)
+	}
+	if got, want := cli.Run.AuditAfter, broker.DefaultAuditAfter; got != want {
+		t.Errorf("got an audit after %v, want %v", got, want)
 	}
 }
 

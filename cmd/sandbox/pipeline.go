@@ -28,9 +28,6 @@ import (
 // stopTimeout bounds how long each part takes to stop: Ctrl-C should end the sandbox at once.
 const stopTimeout = 2 * time.Second
 
-// auditAfter is the enricher's default.
-const auditAfter = 2 * time.Minute
-
 // pipelineConfig is what a pipeline is made of.
 type pipelineConfig struct {
 	dir        string // of JetStream
@@ -194,7 +191,7 @@ func (p *pipeline) startEnricher(ctx context.Context, cfg pipelineConfig, server
 		return conn.Work(ctx, func(t *broker.Task) { enricher.Handle(t) })
 	})
 	p.run(ctx, "audit", func(ctx context.Context) error {
-		conn.Audit(ctx, auditAfter)
+		conn.Audit(ctx, broker.DefaultAuditAfter)
 		return nil
 	})
 	return nil

@@ -1,8 +1,8 @@
 package enrich
 
 import (
+	"cmp"
 	"errors"
-	"fmt"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -33,52 +33,62 @@ type Config struct {
 	MaxRosterAge time.Duration
 }
 
-// withDefaults returns c with every zero field at its default, or an error that
-// names each field that cannot be.
-func (c Config) withDefaults() (Config, error) {
-	var problems []error
-	if c.Concurrency == 0 {
-		c.Concurrency = 64
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config {
+	return Config{
+		Concurrency: 64, CallTimeout: 15 * time.Second, HeadTimeout: 15 * time.Minute, StopTimeout: 20 * time.Second, ProbeEvery: 30 * time.Second,
+		KeptBytes: 2 << 20,
 	}
-	if c.KeptBytes == 0 {
-		c.KeptBytes = 2 << 20
-	}
-	if c.KeptBytes < 0 {
-		problems = append(problems, fmt.Errorf("%s: got %d, want 0 or more", "KeptBytes", c.KeptBytes))
-	}
-	if c.Concurrency < 0 {
-		problems = append(problems, fmt.Errorf("%s: got %d, want at least 1", "Concurrency", c.Concurrency))
-	}
-	for _, d := range []struct {
-		name  string
-		field *time.Duration
-		value time.Duration
-	}{
-		{"CallTimeout", &c.CallTimeout, 15 * time.Second},
-		{"HeadTimeout", &c.HeadTimeout, 15 * time.Minute},
-		{"StopTimeout", &c.StopTimeout, 20 * time.Second},
-		{"ProbeEvery", &c.ProbeEvery, 30 * time.Second},
-	} {
-		if *d.field == 0 {
-			*d.field = d.value
+}
+
+func (c Config) withDefaults() Config {
+	d := DefaultConfig()
+	c.Concurrency = cmp.Or(c.Concurrency, d.Concurrency)
+	c.CallTimeout = cmp.Or(c.CallTimeout, d.CallTimeout)
+	c.HeadTimeout = cmp.Or(c.HeadTimeout, d.HeadTimeout)
+	c.StopTimeout = cmp.Or(c.StopTimeout, d.StopTimeout)
+	c.ProbeEvery = cmp.Or(c.ProbeEvery, d.ProbeEvery)
+	c.KeptBytes = cmp.Or(c.KeptBytes, d.KeptBytes)
+	return c
+}
+
+// Problem is one field of a Config that is wrong.
+type Problem struct {
+	Field string // the Config's field: "MaxRate"
+	Wrong string
+	Do    string // what to do about it
+}
+
+func (p Problem) String() string { return p.Field + " " + p.Wrong + ": " + p.Do }
+
+// Problems returns everything that is wrong with c, in which nothing is left to its default.
+func (c Config) Problems() []Problem {
+	var ps []Problem
+	note := func(bad bool, field, wrong, do string) {
+		if bad {
+			ps = append(ps, Problem{field, wrong, do})
 		}
-		if *d.field < 0 {
-			problems = append(problems, fmt.Errorf("%s: got %v, want more than 0", d.name, *d.field))
-		}
 	}
-	if c.MaxRate < 0 {
-		problems = append(problems, fmt.Errorf("%s: got %v, want 0 or more", "MaxRate", c.MaxRate))
+	const aDuration = "give a duration such as 15s"
+	note(c.Concurrency < 1 || c.Concurrency > 4096, "Concurrency", "is out of range", "give 1 to 4096")
+	note(c.CallTimeout <= 0, "CallTimeout", "is not positive", aDuration)
+	note(c.HeadTimeout <= 0, "HeadTimeout", "is not positive", aDuration)
+	note(c.StopTimeout <= 0, "StopTimeout", "is not positive", aDuration)
+	note(c.ProbeEvery <= 0, "ProbeEvery", "is not positive", aDuration)
+	note(c.KeptBytes <= 0, "KeptBytes", "is not positive", "give a number of bytes")
+	note(!(c.MaxRate >= 0 && c.MaxRate <= 10_000), "MaxRate", "is out of range", "give 0 to 10000 requests a second; 0 is no limit") // NaN is neither
+	note(c.OutageTimeout < 0, "OutageTimeout", "is negative", "give a duration such as 24h, or 0s")
+	note(c.MaxRosterAge < 0, "MaxRosterAge", "is negative", "give a duration such as 2s, or 0s")
+	note(c.HeadTimeout > 0 && c.CallTimeout > c.HeadTimeout, "CallTimeout", "is longer than the head timeout", "let an event wait for at least one call")
+	return ps
+}
+
+func (c Config) validate() error {
+	var errs []error
+	for _, p := range c.Problems() {
+		errs = append(errs, errors.New(p.String()))
 	}
-	if c.OutageTimeout < 0 {
-		problems = append(problems, fmt.Errorf("%s: got %v, want 0 or more", "OutageTimeout", c.OutageTimeout))
-	}
-	if c.MaxRosterAge < 0 {
-		problems = append(problems, fmt.Errorf("%s: got %v, want 0 or more", "MaxRosterAge", c.MaxRosterAge))
-	}
-	if c.HeadTimeout > 0 && c.CallTimeout > c.HeadTimeout {
-		problems = append(problems, fmt.Errorf("%s: got %v, want at most HeadTimeout (%v)", "CallTimeout", c.CallTimeout, c.HeadTimeout))
-	}
-	return c, errors.Join(problems...)
+	return errors.Join(errs...)
 }
 
 // rate is this process's part of MaxRate.

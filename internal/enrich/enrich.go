@@ -80,8 +80,8 @@ type Pipeline struct {
 
 // New checks cfg and returns a Pipeline. Every wrong field is reported, each by name.
 func New(cfg Config, api API, accounts Accounts, log *slog.Logger, reg prometheus.Registerer) (*Pipeline, error) {
-	cfg, err := cfg.withDefaults()
-	if err != nil {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	p := &Pipeline{
@@ -97,6 +97,7 @@ func New(cfg Config, api API, accounts Accounts, log *slog.Logger, reg prometheu
 	}
 	p.working, p.stopWorking = context.WithCancel(context.Background())
 	p.finishing, p.stopFinishing = context.WithCancel(context.Background())
+	var err error
 	if p.metrics, err = newMetrics(p, reg); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -403,8 +404,12 @@ func TestStopGivesUpOnAwayNATS(t *testing.T) {
 }
 
 func TestNewNamesEveryWrongField(t *testing.T) {
-	_, err := New(Config{Concurrency: -1, CallTimeout: time.Hour, ProbeEvery: -1, MaxRate: -1, MaxRosterAge: -1}, &fakeAPI{}, &ledger{}, nil, nil)
-	want := "Concurrency: got -1, want at least 1\nProbeEvery: got -1ns, want more than 0\nMaxRate: got -1, want 0 or more\nMaxRosterAge: got -1ns, want 0 or more\nCallTimeout: got 1h0m0s, want at most HeadTimeout (15m0s)"
+	_, err := New(Config{Concurrency: 1 << 30, CallTimeout: time.Hour, ProbeEvery: -1, MaxRate: math.NaN(), MaxRosterAge: -1}, &fakeAPI{}, &ledger{}, nil, nil)
+	want := `Concurrency is out of range: give 1 to 4096
+ProbeEvery is not positive: give a duration such as 15s
+MaxRate is out of range: give 0 to 10000 requests a second; 0 is no limit
+MaxRosterAge is negative: give a duration such as 2s, or 0s
+CallTimeout is longer than the head timeout: let an event wait for at least one call`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)
 	}

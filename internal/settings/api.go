@@ -2,7 +2,6 @@ package settings
 
 import (
 	"log/slog"
-	"net/url"
 	"regexp"
 	"strings"
 
@@ -62,11 +61,10 @@ func checkLabel(ps *Problems, setting, value, example string) {
 
 func checkBaseURL(ps *Problems, setting, value string) {
 	if value == "" {
-		return
+		return // Twilio's own
 	}
-	u, err := url.Parse(value)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(value, "?#") {
-		ps.Add(setting, "is not a base URL", "give one such as http://127.0.0.1:9000, without user, query or fragment")
+	if err := participants.CheckBaseURL(value); err != nil {
+		ps.Add(setting, err.Error(), "give a base URL such as http://127.0.0.1:9000, without user, query or fragment")
 	}
 }
 

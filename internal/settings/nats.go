@@ -2,11 +2,6 @@ package settings
 
 import (
 	"log/slog"
-	"net/url"
-	"os"
-	"regexp"
-	"slices"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -20,40 +15,23 @@ type NATS struct {
 	NKeySeedFile string `name:"nats-nkey-seed-file" group:"nats" placeholder:"FILE" help:"File with the nkey seed to log in to NATS with, instead of NATS_CREDS."`
 }
 
-// Check implements Checker: the URLs can be dialled, and the one file that may be named holds a key.
+// Check implements Checker: the URLs can be dialled, and the one file that may be named can be logged in with.
 func (n *NATS) Check() (ps Problems) {
-	if slices.ContainsFunc(strings.Split(n.URL, ","), badServer) {
-		ps.Add("NATS_URL", "is not a list of NATS URLs", "give URLs such as nats://127.0.0.1:4222, separated by commas")
+	for _, p := range n.Broker("", nil, nil).Problems() {
+		ps.Add(natsSetting(p.Field), p.Wrong, p.Do)
 	}
-	if n.Creds != "" && n.NKeySeedFile != "" {
-		ps.Add("NATS_CREDS", "is given together with NATS_NKEY_SEED_FILE", "give the one that your NATS account uses")
-	}
-	checkSeed(&ps, "NATS_CREDS", n.Creds)
-	checkSeed(&ps, "NATS_NKEY_SEED_FILE", n.NKeySeedFile)
 	return ps
 }
 
-func badServer(server string) bool {
-	server = strings.TrimSpace(server)
-	if !strings.Contains(server, "://") {
-		server = "nats://" + server
-	}
-	u, err := url.Parse(server)
-	return err != nil || u.Hostname() == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme)
-}
-
-// userSeed is what the seed of a user's nkey looks like, in a file of its own and in a .creds file.
-var userSeed = regexp.MustCompile(`(?m)^SU[A-Z2-7]{56}\s*$`)
-
-func checkSeed(ps *Problems, setting, path string) {
-	if path == "" {
-		return
-	}
-	switch content, err := os.ReadFile(path); {
-	case err != nil:
-		ps.Add(setting, "names a file that cannot be read ("+cause(err)+")", "correct the path or the file's permissions")
-	case !userSeed.Match(content):
-		ps.Add(setting, "names a file without the seed of a user's nkey", "name the file that nsc or nk wrote for this user")
+// natsSetting returns the setting that fills a field of broker.Config.
+func natsSetting(field string) string {
+	switch field {
+	case "CredsFile":
+		return "NATS_CREDS"
+	case "NKeySeedFile":
+		return "NATS_NKEY_SEED_FILE"
+	default:
+		return "NATS_URL"
 	}
 }
 
