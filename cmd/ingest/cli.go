@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"io"
-	"os"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -112,8 +111,10 @@ type outboxSettings struct {
 
 // Check implements settings.Checker.
 func (o *outboxSettings) Check() (ps settings.Problems) {
-	if info, err := os.Stat(o.Dir); o.Dir != "" && err == nil && !info.IsDir() {
-		ps.Add("ROLLCALL_OUTBOX_DIR", "is no directory", "name one; it is made when it is not there")
+	if o.Dir != "" {
+		if flaw := directoryFlaw(o.Dir); flaw != "" {
+			ps.Add("ROLLCALL_OUTBOX_DIR", flaw, "name a directory that this user can write in; it is made when it is not there")
+		}
 	}
 	if o.MaxBytes < 1<<20 {
 		ps.Add("ROLLCALL_OUTBOX_MAX_BYTES", "is too small", "give 1MiB or more")

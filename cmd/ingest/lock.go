@@ -29,3 +29,9 @@ func lockDirectory(dir string) (release func(), err error) {
 	}
 	return func() { _ = f.Close() }, nil
 }
+
+// writable reports whether this process may make files in dir, which exists.
+func writable(dir string) bool {
+	const writeAndSearch = 0o3
+	return syscall.Access(dir, writeAndSearch) == nil
+}

@@ -166,6 +166,37 @@ func TestCheckRefusesWhatWouldRefuseEveryWebhook(t *testing.T) {
 	}
 }
 
+// --check makes nothing, and says of a directory what making it would say.
+func TestCheckLooksAtTheOutboxDirectory(t *testing.T) {
+	dir := t.TempDir()
+	file, locked := filepath.Join(dir, "file"), filepath.Join(dir, "locked")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(locked, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	cases := map[string]string{
+		filepath.Join(dir, "new", "outbox"): "",
+		file:                                "is no directory",
+		filepath.Join(file, "x"):            "cannot be used (not a directory)",
+		filepath.Join(file, "x", "y"):       "cannot be used (not a directory)",
+	}
+	if os.Geteuid() != 0 { // whom no permission stops
+		cases[locked], cases[filepath.Join(locked, "x")] = "cannot be written to", "cannot be written to"
+	}
+	for outbox, want := range cases {
+		c := start(t, environment("ROLLCALL_OUTBOX_DIR", outbox), "--check")
+		code, report := c.ended(t), c.stderr.String()
+		if want == "" && code != exitOK || want != "" && (code != exitUsage || !strings.Contains(report, "ROLLCALL_OUTBOX_DIR (--outbox-dir) "+want)) {
+			t.Errorf("%s: got exit code %d and %q, want %q", outbox, code, report, want)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 {
+		t.Errorf("got %v and error %v, want nothing made", entries, err)
+	}
+}
+
 func TestOneAddressForBothListenersIsAProblem(t *testing.T) {
 	c := start(t, environment("ROLLCALL_LISTEN", ":8080", "ROLLCALL_OPS_LISTEN", "0.0.0.0:8080"), "--check")
 	if code := c.ended(t); code != exitUsage || !strings.Contains(c.stderr.String(), "ROLLCALL_OPS_LISTEN (--ops-listen) is the address of ROLLCALL_LISTEN too") {
