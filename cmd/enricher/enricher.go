@@ -41,7 +41,7 @@ func enrichEvents(ctx context.Context, s *runSettings, parsed settings.Parsed, g
 	}
 	log.Info("starting", "version", cmp.Or(version, settings.Version()), "settings", parsed)
 	defer log.Info("stopped")
-	stopTraces, err := telemetry.SetupTraces(ctx, "rollcall-enricher", log, getenv)
+	stopTraces, err := telemetry.SetupTraces(ctx, s.Traces.Config(), log)
 	if err != nil {
 		return fmt.Errorf("set up traces: %w", err)
 	}

@@ -28,7 +28,7 @@ func program(getenv func(string) string, stdout, stderr io.Writer) settings.Prog
 	return settings.Program{
 		Name:        "enricher",
 		Description: description,
-		Vars:        map[string]string{"ops_listen": "127.0.0.1:8082", "version": cmp.Or(version, settings.Version())},
+		Vars:        map[string]string{"ops_listen": "127.0.0.1:8082", "service_name": "rollcall-enricher", "version": cmp.Or(version, settings.Version())},
 		Getenv:      getenv,
 		Stdout:      stdout,
 		Stderr:      stderr,
@@ -47,13 +47,14 @@ type commands struct {
 
 // runSettings are those of the command that enriches.
 type runSettings struct {
-	settings.NATS `embed:""`
-	settings.API  `embed:""`
-	Enrichment    `embed:""`
-	Streams       `embed:""`
-	NoProvision   bool `name:"no-provision" group:"streams" help:"Do not declare the streams at start: run \"enricher provision\" for that, as a NATS user that may."`
-	settings.Ops  `embed:""`
-	settings.Log  `embed:""`
+	settings.NATS   `embed:""`
+	settings.API    `embed:""`
+	Enrichment      `embed:""`
+	Streams         `embed:""`
+	NoProvision     bool `name:"no-provision" group:"streams" help:"Do not declare the streams at start: run \"enricher provision\" for that, as a NATS user that may."`
+	settings.Ops    `embed:""`
+	settings.Traces `embed:""`
+	settings.Log    `embed:""`
 }
 
 // Enrichment says how hard to try.

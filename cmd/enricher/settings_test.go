@@ -60,6 +60,7 @@ func TestCheckRefusesWhatTheStartWouldRefuse(t *testing.T) {
 	for name, c := range map[string]struct{ setting, value, want string }{
 		"no host":       {"ROLLCALL_CONVERSATIONS_URL", "http://:8080", "ROLLCALL_CONVERSATIONS_URL (--conversations-url) names no host: "},
 		"broken seed":   {"NATS_NKEY_SEED_FILE", brokenSeed(t), "NATS_NKEY_SEED_FILE (--nats-nkey-seed-file) cannot be used (read the NATS nkey seed file: "},
+		"no collector":  {"OTEL_EXPORTER_OTLP_ENDPOINT", "foo", "OTEL_EXPORTER_OTLP_ENDPOINT (--otel-exporter-otlp-endpoint) is not an http or https URL: "},
 		"no partitions": {"ROLLCALL_PARTITIONS", "0", "ROLLCALL_PARTITIONS (--partitions) is out of range: give 1 to 256"},
 	} {
 		t.Run(name, func(t *testing.T) {

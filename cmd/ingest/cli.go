@@ -38,6 +38,7 @@ type cli struct {
 	Twilio   settings.Signing `embed:""`
 	Outbox   outboxSettings   `embed:""`
 	Ops      settings.Ops     `embed:""`
+	Traces   settings.Traces  `embed:""`
 	Log      settings.Log     `embed:""`
 
 	OnlyCheck bool             `name:"check" help:"Check all settings and the files that they name, report everything that is wrong, and exit. Opens no connection."`
@@ -57,7 +58,7 @@ func (c *cli) parse(args []string, getenv func(string) string, stdout, stderr io
 func program(getenv func(string) string, stdout, stderr io.Writer) settings.Program {
 	return settings.Program{
 		Name: "ingest", Description: description, Getenv: getenv, Stdout: stdout, Stderr: stderr,
-		Vars: map[string]string{"ops_listen": "127.0.0.1:8081", "version": cmp.Or(version, settings.Version())},
+		Vars: map[string]string{"ops_listen": "127.0.0.1:8081", "service_name": "rollcall-ingest", "version": cmp.Or(version, settings.Version())},
 	}
 }
 

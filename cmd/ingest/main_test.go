@@ -148,10 +148,11 @@ func TestWrongSettingsAreReportedAtOnce(t *testing.T) {
 	}
 }
 
-// What would make every webhook a 403 is told before one comes, and without the secret.
-func TestCheckRefusesWhatWouldRefuseEveryWebhook(t *testing.T) {
+// What would end the start, or make every webhook a 403, is told beforehand, and without the secret.
+func TestCheckTellsBeforehand(t *testing.T) {
 	for name, c := range map[string]struct{ setting, value, want string }{
 		"quoted token": {"TWILIO_AUTH_TOKEN", `"` + token + `"`, "TWILIO_AUTH_TOKEN has quotes in it"},
+		"no collector": {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "foo", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT (--otel-exporter-otlp-traces-endpoint) is not an http or https URL"},
 		"route in URL": {"ROLLCALL_PUBLIC_URL", public + "/webhooks/conversations", "ROLLCALL_PUBLIC_URL (--public-url) ends in the route /webhooks/conversations"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -255,7 +256,7 @@ func TestACollectorThatIsAwayCostsSpansAndNothingElse(t *testing.T) {
 	if code := c.stop(t); code != 0 {
 		t.Errorf("got exit code %d, want 0", code)
 	}
-	if log := c.stderr.String(); !strings.Contains(log, "traces") {
+	if log := c.stderr.String(); !strings.Contains(log, `"traces could not be exported"`) {
 		t.Errorf("got log %s, want it to tell of the spans", log)
 	}
 }

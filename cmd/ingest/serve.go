@@ -27,7 +27,7 @@ func serve(ctx context.Context, c *cli, parsed settings.Parsed, getenv func(stri
 	}
 	log.InfoContext(ctx, "starting", slog.String("version", program(getenv, nil, nil).Vars["version"]), slog.Any("settings", parsed))
 	defer log.InfoContext(ctx, "stopped")
-	stopTraces, err := telemetry.SetupTraces(ctx, "rollcall-ingest", log, getenv)
+	stopTraces, err := telemetry.SetupTraces(ctx, c.Traces.Config(), log)
 	if err != nil {
 		return err
 	}

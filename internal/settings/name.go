@@ -16,8 +16,10 @@ func isSecret(env string) bool { return env == authToken || env == apiSecret }
 // envName returns the environment variable of a flag.
 func envName(flag string) string {
 	name := strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
-	if strings.HasPrefix(name, "NATS_") || strings.HasPrefix(name, "TWILIO_") {
-		return name
+	for _, prefix := range []string{"NATS_", "TWILIO_", "OTEL_"} {
+		if strings.HasPrefix(name, prefix) {
+			return name
+		}
 	}
 	return ownPrefix + name
 }

@@ -39,3 +39,24 @@ func (l *Log) Check() (ps Problems) {
 func (l *Log) Logger(w io.Writer) (*slog.Logger, error) {
 	return telemetry.NewLogger(w, l.Level, l.Format)
 }
+
+// Traces says where traces go. The command's Vars must have "service_name", its default name in them. The variables have the names of
+// OpenTelemetry's standard.
+type Traces struct {
+	Endpoint       string `name:"otel-exporter-otlp-endpoint" group:"ops" placeholder:"URL" help:"OpenTelemetry collector to export traces to, by OTLP over HTTP, without the path /v1/traces. Without one none are exported."`
+	TracesEndpoint string `name:"otel-exporter-otlp-traces-endpoint" group:"ops" placeholder:"URL" help:"The same with its whole path, for traces alone, instead of OTEL_EXPORTER_OTLP_ENDPOINT."`
+	Service        string `name:"otel-service-name" group:"ops" placeholder:"NAME" default:"${service_name}" help:"This service's name in its traces."`
+}
+
+// Check implements Checker.
+func (t *Traces) Check() (ps Problems) {
+	for _, p := range t.Config().Problems() {
+		ps.Add(map[string]string{"Endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT", "TracesEndpoint": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}[p.Field], p.Wrong, p.Do)
+	}
+	return ps
+}
+
+// Config returns what telemetry.SetupTraces takes.
+func (t *Traces) Config() telemetry.TracesConfig {
+	return telemetry.TracesConfig{Service: t.Service, Endpoint: t.Endpoint, TracesEndpoint: t.TracesEndpoint}
+}

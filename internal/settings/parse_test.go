@@ -227,7 +227,7 @@ func TestTableHasEverySettingOnce(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	for flag, env := range map[string]string{
-		"nats-url": "NATS_URL", "twilio-auth-token": "TWILIO_AUTH_TOKEN", "public-url": "ROLLCALL_PUBLIC_URL", "ops-listen": "ROLLCALL_OPS_LISTEN",
+		"nats-url": "NATS_URL", "otel-service-name": "OTEL_SERVICE_NAME", "twilio-auth-token": "TWILIO_AUTH_TOKEN", "public-url": "ROLLCALL_PUBLIC_URL", "ops-listen": "ROLLCALL_OPS_LISTEN",
 	} {
 		if got := envName(flag); got != env {
 			t.Errorf("got %s for --%s, want %s", got, flag, env)

@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -17,31 +16,50 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 )
 
-// The settings that turn exporting on. OpenTelemetry's libraries read the others of its
-// standard (headers, certificates, sampler, …) by themselves.
-const (
-	endpointName       = "OTEL_EXPORTER_OTLP_ENDPOINT"
-	tracesEndpointName = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
-	serviceName        = "OTEL_SERVICE_NAME"
-)
+// TracesConfig says where spans go. OpenTelemetry's libraries read the other variables of its standard (headers, certificates, sampler, …) by
+// themselves.
+type TracesConfig struct {
+	Service        string // the service.name of the spans
+	Endpoint       string // of a collector that takes OTLP over HTTP, to which the standard's path is added; "" for none
+	TracesEndpoint string // the same with its path, as it is; it wins over Endpoint
+}
+
+// Problem is one field of a TracesConfig that is wrong.
+type Problem struct {
+	Field string // "Endpoint"
+	Wrong string
+	Do    string // what to do about it
+}
+
+// Problems returns everything that is wrong with cfg. It does not quote the URLs, which may hold a password.
+func (cfg TracesConfig) Problems() (ps []Problem) {
+	for _, e := range []struct{ field, value string }{{"Endpoint", cfg.Endpoint}, {"TracesEndpoint", cfg.TracesEndpoint}} {
+		if e.value == "" {
+			continue
+		}
+		u, err := url.Parse(e.value)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+			ps = append(ps, Problem{e.field, "is not an http or https URL", "give one such as http://127.0.0.1:4318"})
+		}
+	}
+	return ps
+}
 
 // flushTimeout bounds stop for a caller that sets no bound.
 const flushTimeout = 5 * time.Second
 
-// SetupTraces installs the global tracer provider and the W3C propagator. Without
-// OTEL_EXPORTER_OTLP_ENDPOINT (or its _TRACES_ form), read through getenv, spans are not exported but context
-// still propagates. service is the service.name of the spans, unless OTEL_SERVICE_NAME says another.
-// Export is OTLP over HTTP, in the background: a collector that is away costs spans, a line in log, and nothing
+// SetupTraces installs the global tracer provider and the W3C propagator. Without an endpoint spans are not exported but context still
+// propagates. Export is in the background: a collector that is away costs spans, a line in log, and nothing
 // else. stop flushes within its context, and within five seconds.
-func SetupTraces(ctx context.Context, service string, log *slog.Logger, getenv func(string) string) (stop func(context.Context), err error) {
+func SetupTraces(ctx context.Context, cfg TracesConfig, log *slog.Logger) (stop func(context.Context), err error) {
 	otel.SetTextMapPropagator(propagation.TraceContext{})
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { // the default prints to standard error
-		log.Warn("traces", slog.Any("error", err))
+		log.Warn("traces could not be exported", slog.Any("error", err))
 	}))
-	endpoint, err := tracesEndpoint(getenv)
-	if err != nil {
-		return nil, err
+	if ps := cfg.Problems(); len(ps) > 0 {
+		return nil, fmt.Errorf("export traces: %s %s: %s", ps[0].Field, ps[0].Wrong, ps[0].Do)
 	}
+	endpoint := cfg.endpoint()
 	if endpoint == "" {
 		otel.SetTracerProvider(noop.NewTracerProvider())
 		return func(context.Context) {}, nil
@@ -50,7 +68,7 @@ func SetupTraces(ctx context.Context, service string, log *slog.Logger, getenv f
 	if err != nil {
 		return nil, fmt.Errorf("export traces: %w", err)
 	}
-	name := attribute.String("service.name", cmp.Or(getenv(serviceName), service))
+	name := attribute.String("service.name", cfg.Service)
 	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(resource.NewSchemaless(name)))
 	otel.SetTracerProvider(provider)
 	return func(ctx context.Context) {
@@ -62,22 +80,14 @@ func SetupTraces(ctx context.Context, service string, log *slog.Logger, getenv f
 	}, nil
 }
 
-// tracesEndpoint returns where spans go, "" for nowhere: the setting for traces as it is, the one
-// for all signals with the standard's path.
-func tracesEndpoint(getenv func(string) string) (string, error) {
-	for _, name := range []string{tracesEndpointName, endpointName} {
-		value := getenv(name)
-		if value == "" {
-			continue
-		}
-		u, err := url.Parse(value)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return "", fmt.Errorf("%s: must be an http or https URL", name)
-		}
-		if name == endpointName {
-			u = u.JoinPath("v1", "traces")
-		}
-		return u.String(), nil
+// endpoint returns where spans go, "" for nowhere. cfg has no problems.
+func (cfg TracesConfig) endpoint() string {
+	if cfg.TracesEndpoint != "" || cfg.Endpoint == "" {
+		return cfg.TracesEndpoint
 	}
-	return "", nil
+	u, err := url.Parse(cfg.Endpoint)
+	if err != nil {
+		return ""
+	}
+	return u.JoinPath("v1", "traces").String()
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -19,17 +20,6 @@ import (
 
 const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
-func env(pairs ...string) func(string) string {
-	return func(name string) string {
-		for i := 0; i < len(pairs); i += 2 {
-			if pairs[i] == name {
-				return pairs[i+1]
-			}
-		}
-		return ""
-	}
-}
-
 // passOn takes a trace context in, starts a span of ours, and returns what goes out.
 func passOn(t *testing.T) (traceparent string) {
 	t.Helper()
@@ -43,7 +33,7 @@ func passOn(t *testing.T) (traceparent string) {
 }
 
 func TestTracesWithoutAnEndpoint(t *testing.T) {
-	stop, err := SetupTraces(t.Context(), "test", slog.New(slog.DiscardHandler), env())
+	stop, err := SetupTraces(t.Context(), TracesConfig{Service: "test"}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,20 +58,21 @@ func collector(t *testing.T) (url string, exports <-chan export) {
 
 func TestTracesAreExported(t *testing.T) {
 	for name, c := range map[string]struct {
-		env           func(url string) func(string) string
-		path, service string
+		cfg  func(url string) TracesConfig
+		path string
 	}{
-		"endpoint for all":      {func(url string) func(string) string { return env(endpointName, url) }, "/v1/traces", "rollcall-test"},
-		"endpoint below a path": {func(url string) func(string) string { return env(endpointName, url+"/otlp/") }, "/otlp/v1/traces", "rollcall-test"},
-		"endpoint for traces":   {func(url string) func(string) string { return env(tracesEndpointName, url+"/here") }, "/here", "rollcall-test"},
-		"the one for traces wins": {func(url string) func(string) string {
-			return env(endpointName, "http://192.0.2.1", tracesEndpointName, url+"/here")
-		}, "/here", "rollcall-test"},
-		"another service name": {func(url string) func(string) string { return env(endpointName, url, serviceName, "renamed") }, "/v1/traces", "renamed"},
+		"endpoint for all":      {func(url string) TracesConfig { return TracesConfig{Endpoint: url} }, "/v1/traces"},
+		"endpoint below a path": {func(url string) TracesConfig { return TracesConfig{Endpoint: url + "/otlp/"} }, "/otlp/v1/traces"},
+		"endpoint for traces":   {func(url string) TracesConfig { return TracesConfig{TracesEndpoint: url + "/here"} }, "/here"},
+		"the one for traces wins": {func(url string) TracesConfig {
+			return TracesConfig{Endpoint: "http://192.0.2.1", TracesEndpoint: url + "/here"}
+		}, "/here"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			url, exports := collector(t)
-			stop, err := SetupTraces(t.Context(), "rollcall-test", slog.New(slog.DiscardHandler), c.env(url))
+			cfg := c.cfg(url)
+			cfg.Service = "rollcall-test"
+			stop, err := SetupTraces(t.Context(), cfg, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,7 +85,7 @@ func TestTracesAreExported(t *testing.T) {
 			if got.path != c.path {
 				t.Errorf("got it at %s, want %s", got.path, c.path)
 			}
-			for _, want := range []string{"service.name", c.service, "a span of ours"} {
+			for _, want := range []string{"service.name", "rollcall-test", "a span of ours"} {
 				if !strings.Contains(got.body, want) {
 					t.Errorf("the export has no %q", want)
 				}
@@ -113,7 +104,7 @@ func TestStopIsBounded(t *testing.T) {
 	t.Cleanup(server.Close)
 	t.Cleanup(func() { close(release) })
 	var log sharedLog // of a batch that is still being given up
-	stop, err := SetupTraces(t.Context(), "test", slog.New(slog.NewTextHandler(&log, nil)), env(endpointName, server.URL))
+	stop, err := SetupTraces(t.Context(), TracesConfig{Service: "test", Endpoint: server.URL}, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,11 +134,14 @@ func (l *sharedLog) String() string {
 }
 
 func TestBadEndpoints(t *testing.T) {
-	for _, name := range []string{endpointName, tracesEndpointName} {
-		for _, value := range []string{"collector:4318", "//collector", "grpc://collector", "http://", "http://hunter2:x", "http://%zz"} {
-			stop, err := SetupTraces(t.Context(), "test", slog.New(slog.DiscardHandler), env(name, value))
-			if stop != nil || err == nil || !strings.HasPrefix(err.Error(), name+": ") || strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("%s=%s: got %v, want an error that names the setting and not the value", name, value, err)
+	for _, value := range []string{"collector:4318", "//collector", "grpc://collector", "http://", "http://:4318", "http://hunter2:x", "http://%zz"} {
+		for field, cfg := range map[string]TracesConfig{"Endpoint": {Endpoint: value}, "TracesEndpoint": {TracesEndpoint: value}} {
+			if ps := cfg.Problems(); len(ps) != 1 || ps[0].Field != field || strings.Contains(fmt.Sprint(ps), "hunter2") {
+				t.Errorf("%s %s: got %v, want one problem that names the field and not the value", field, value, ps)
+			}
+			stop, err := SetupTraces(t.Context(), cfg, slog.New(slog.DiscardHandler))
+			if stop != nil || err == nil || !strings.Contains(err.Error(), field) || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("%s %s: got %v, want an error that names the field and not the value", field, value, err)
 			}
 		}
 	}
@@ -155,17 +149,17 @@ func TestBadEndpoints(t *testing.T) {
 
 func TestTraceErrorsAreLogged(t *testing.T) {
 	var log sharedLog // errors of a provider that an earlier test gave up may come here too
-	if _, err := SetupTraces(t.Context(), "test", slog.New(slog.NewTextHandler(&log, nil)), env()); err != nil {
+	if _, err := SetupTraces(t.Context(), TracesConfig{Service: "test"}, slog.New(slog.NewTextHandler(&log, nil))); err != nil {
 		t.Fatal(err)
 	}
 	otel.Handle(errors.New("collector is away"))
-	if !strings.Contains(log.String(), `error="collector is away"`) {
-		t.Errorf("got %q, want the error logged", log.String())
+	if !strings.Contains(log.String(), `msg="traces could not be exported" error="collector is away"`) {
+		t.Errorf("got %q, want the error logged, and what it is about", log.String())
 	}
 }
 
 func TestSpansAreNotRecordedWithoutAnEndpoint(t *testing.T) {
-	if _, err := SetupTraces(t.Context(), "test", slog.New(slog.DiscardHandler), env()); err != nil {
+	if _, err := SetupTraces(t.Context(), TracesConfig{Service: "test"}, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	_, span := otel.Tracer("test").Start(t.Context(), "x", trace.WithNewRoot())
