@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-events/rollcall/cmd/internal/process"
 	"github.com/rollcall-events/rollcall/events"
 	"github.com/rollcall-events/rollcall/internal/freeport"
 )
@@ -58,11 +59,11 @@ func lines(out string) []string { return strings.Split(strings.TrimSpace(out), "
 
 func TestDeadLettersInATableAndWhole(t *testing.T) {
 	w := newWorld(t)
-	if out := w.dead(exitOK, "ls"); out != "0 dead letters\n" {
+	if out := w.dead(process.OK, "ls"); out != "0 dead letters\n" {
 		t.Errorf("got %q, want none", out)
 	}
 	w.bury(letterOf(message(1, 1), events.ReasonNotFound), letterOf(message(2, 1), events.ReasonOverdue), unparseable("secret"))
-	out := w.dead(exitOK, "ls")
+	out := w.dead(process.OK, "ls")
 	table := lines(out)
 	if len(table) != 5 || table[4] != "3 dead letters" {
 		t.Fatalf("got %q, want a head, three letters and their number", out)
@@ -81,14 +82,14 @@ func TestDeadLettersInATableAndWhole(t *testing.T) {
 		t.Errorf("got %q, want nothing that anybody wrote", out)
 	}
 	for _, id := range []string{"1", "1-1"} {
-		if out := w.dead(exitOK, "show", id); !strings.Contains(out, `"Body": "hello"`) || !strings.HasPrefix(out, "{\n  ") {
+		if out := w.dead(process.OK, "show", id); !strings.Contains(out, `"Body": "hello"`) || !strings.HasPrefix(out, "{\n  ") {
 			t.Errorf("show %s: got %q, want the letter whole and indented", id, out)
 		}
 	}
-	if out := w.dead(exitOK, "show", "1", "--json"); len(lines(out)) != 1 || !json.Valid([]byte(out)) {
+	if out := w.dead(process.OK, "show", "1", "--json"); len(lines(out)) != 1 || !json.Valid([]byte(out)) {
 		t.Errorf("got %q, want one line of JSON", out)
 	}
-	if out := w.dead(exitFailure, "show", "99"); !strings.Contains(out, "no dead letter 99") {
+	if out := w.dead(process.Failed, "show", "99"); !strings.Contains(out, "no dead letter 99") {
 		t.Errorf("got %q, want that there is none", out)
 	}
 }
@@ -96,7 +97,7 @@ func TestDeadLettersInATableAndWhole(t *testing.T) {
 func TestDeadLettersAsJSON(t *testing.T) {
 	w := newWorld(t)
 	w.bury(letterOf(message(1, 1), events.ReasonNotFound), unparseable("secret"))
-	got := lines(w.dead(exitOK, "ls", "--json"))
+	got := lines(w.dead(process.OK, "ls", "--json"))
 	at := regexp.MustCompile(`"buried_at":"[^"]+","`)
 	digest, bytes := regexp.MustCompile(`(sha256:)?[0-9a-f]{64}`), regexp.MustCompile(`"bytes":[1-9][0-9]+`)
 	for i := range got {
@@ -128,7 +129,7 @@ func TestDeadFilters(t *testing.T) {
 		"--until 1h":                               nil,
 	} {
 		var got []string
-		for _, line := range lines(w.dead(exitOK, append([]string{"ls", "--json"}, strings.Fields(args)...)...)) {
+		for _, line := range lines(w.dead(process.OK, append([]string{"ls", "--json"}, strings.Fields(args)...)...)) {
 			var s summary
 			if line != "" && json.Unmarshal([]byte(line), &s) != nil {
 				t.Fatalf("got %q, want JSON", line)
@@ -159,12 +160,12 @@ func TestWrongQuestionsAboutDeadLetters(t *testing.T) {
 		"show":                      "<letter>",
 		"ls --nats-url http://x":    "NATS_URL",
 	} {
-		if _, text, code := ask(t, nil, append([]string{"dead"}, strings.Fields(args)...)...); code != exitSettings || !strings.Contains(text, want) {
-			t.Errorf("dead %s: got exit code %d and %q, want %d and %q", args, code, text, exitSettings, want)
+		if _, text, code := ask(t, nil, append([]string{"dead"}, strings.Fields(args)...)...); code != process.WrongSettings || !strings.Contains(text, want) {
+			t.Errorf("dead %s: got exit code %d and %q, want %d and %q", args, code, text, process.WrongSettings, want)
 		}
 	}
 	for args, want := range map[string]string{"dead --help": "dead replay 17", "dead replay --help": "duplicate", "dead rm --help": "--yes"} {
-		if out, _, code := ask(t, nil, strings.Fields(args)...); code != exitOK || !strings.Contains(out, want) {
+		if out, _, code := ask(t, nil, strings.Fields(args)...); code != process.OK || !strings.Contains(out, want) {
 			t.Errorf("%s: got exit code %d and %q, want %q in it", args, code, out, want)
 		}
 	}
@@ -172,7 +173,7 @@ func TestWrongQuestionsAboutDeadLetters(t *testing.T) {
 
 func TestDeadSaysThatNATSIsNotThere(t *testing.T) {
 	w := &world{t: t, url: "nats://" + freeport.Address(t)}
-	if out := w.dead(exitFailure, "ls"); !strings.Contains(out, "not connected") {
+	if out := w.dead(process.Failed, "ls"); !strings.Contains(out, "not connected") {
 		t.Errorf("got %q, want that NATS is not connected", out)
 	}
 }
@@ -193,10 +194,10 @@ func TestAReplayedLetterComesOutEnriched(t *testing.T) {
 	}
 	w.out.await(t, 0, conversations*each)
 	w.twilio.setAnswer(nil)
-	if out := w.dead(exitOK, "replay", "--reason", "not_found", "--key", "CH"+strings.Repeat("0", 32)); !strings.Contains(out, "4 letters replayed") {
+	if out := w.dead(process.OK, "replay", "--reason", "not_found", "--key", "CH"+strings.Repeat("0", 32)); !strings.Contains(out, "4 letters replayed") {
 		t.Errorf("got %q, want 4 replayed", out)
 	}
-	w.dead(exitOK, "replay", "--all")
+	w.dead(process.OK, "replay", "--all")
 	w.awaitStored(conversations * each)
 	await(t, "all of them", func() bool { n, _ := w.out.counts(); return n == conversations*each })
 	w.out.mu.Lock()
@@ -212,7 +213,7 @@ func TestAReplayedLetterComesOutEnriched(t *testing.T) {
 			t.Errorf("%s: got roster %+v, want its participant", e.ID, e.Roster)
 		}
 	}
-	if out := w.dead(exitOK, "ls"); out != "0 dead letters\n" {
+	if out := w.dead(process.OK, "ls"); out != "0 dead letters\n" {
 		t.Errorf("got %q, want no letter left", out)
 	}
 }
@@ -251,7 +252,7 @@ func TestAReplayOfThousands(t *testing.T) {
 		}
 		seen[r.ID] = seen[r.ID] || r.As != ""
 	}
-	left := lines(w.dead(exitOK, "ls", "--json"))
+	left := lines(w.dead(process.OK, "ls", "--json"))
 	if len(left) != 2 {
 		t.Errorf("got %d letters left, want the two that are not replayed", len(left))
 	}
@@ -282,17 +283,17 @@ func (w *world) killed(ctx context.Context, kill func(), out *syncBuffer) string
 func TestWhatCannotBeReplayedIsTold(t *testing.T) {
 	w := newWorld(t)
 	w.bury(unparseable("x"), letterOf(message(1, 1), events.ReasonForeignAccount))
-	out := w.dead(exitFailure, "replay", "1")
+	out := w.dead(process.Failed, "replay", "1")
 	if !strings.Contains(out, "letter 1 cannot be replayed: it holds no event") || !strings.Contains(out, "1 letter could not be replayed") {
 		t.Errorf("got %q, want why letter 1 stays", out)
 	}
-	if out := w.dead(exitOK, "replay", "--reason", "unparseable"); !strings.Contains(out, "1 letter kept") {
+	if out := w.dead(process.OK, "replay", "--reason", "unparseable"); !strings.Contains(out, "1 letter kept") {
 		t.Errorf("got %q, want it counted", out)
 	}
-	if out := w.dead(exitOK, "replay", "--reason", "foreign_account", "--json"); !strings.Contains(out, `"replayed_as":"replay:`) {
+	if out := w.dead(process.OK, "replay", "--reason", "foreign_account", "--json"); !strings.Contains(out, `"replayed_as":"replay:`) {
 		t.Errorf("got %q, want it replayed when asked for by name", out)
 	}
-	if out := w.dead(exitFailure, "replay", "2"); !strings.Contains(out, "replayed or removed already") {
+	if out := w.dead(process.Failed, "replay", "2"); !strings.Contains(out, "replayed or removed already") {
 		t.Errorf("got %q, want that it is gone", out)
 	}
 }
@@ -326,7 +327,7 @@ func TestWhatWasChosenStaysChosen(t *testing.T) {
 func TestRemovalIsConfirmed(t *testing.T) {
 	w := newWorld(t)
 	w.bury(letterOf(message(1, 1), events.ReasonOverdue), letterOf(message(2, 1), events.ReasonOverdue), letterOf(message(3, 1), events.ReasonRefused))
-	if out := w.dead(exitFailure, "rm", "--all"); !strings.Contains(out, "give --yes") {
+	if out := w.dead(process.Failed, "rm", "--all"); !strings.Contains(out, "give --yes") {
 		t.Errorf("without a terminal: got %q, want to be asked for --yes", out)
 	}
 	for answer, want := range map[string]string{"n\n": "nothing was removed", "": "nothing was removed"} {
@@ -343,10 +344,10 @@ func TestRemovalIsConfirmed(t *testing.T) {
 	if !strings.Contains(out.String(), "2 letters removed") {
 		t.Errorf("got %q, want 2 removed", out.String())
 	}
-	if out := w.dead(exitOK, "rm", "3", "--yes", "--json"); out != "{\"id\":\"3-1\",\"letter\":3}\n" {
+	if out := w.dead(process.OK, "rm", "3", "--yes", "--json"); out != "{\"id\":\"3-1\",\"letter\":3}\n" {
 		t.Errorf("got %q, want letter 3", out)
 	}
-	if out := w.dead(exitOK, "ls"); out != "0 dead letters\n" {
+	if out := w.dead(process.OK, "ls"); out != "0 dead letters\n" {
 		t.Errorf("got %q, want none left", out)
 	}
 }

@@ -34,23 +34,15 @@ type enricher struct {
 }
 
 // enrichEvents is the command: it enriches until ctx is done, then finishes what is under way.
-func enrichEvents(ctx context.Context, s *runSettings, parsed settings.Parsed, getenv func(string) string, stderr io.Writer) error {
-	log, err := s.Logger(stderr)
-	if err != nil {
-		return err
-	}
-	log.Info("starting", "version", cmp.Or(version, settings.Version()), "settings", parsed)
-	defer log.Info("stopped")
-	stopTraces, err := telemetry.SetupTraces(ctx, s.Traces.Config(), log)
-	if err != nil {
-		return fmt.Errorf("set up traces: %w", err)
-	}
-	defer stopTraces(context.WithoutCancel(ctx))
-	e, err := newEnricher(ctx, s, log)
-	if err != nil {
-		return unlessStopped(ctx, err)
-	}
-	return e.run(ctx)
+func enrichEvents(ctx context.Context, s *runSettings, parsed settings.Parsed, stderr io.Writer) error {
+	service := process.Service{Version: cmp.Or(version, settings.Version()), Settings: parsed, Log: s.Log, Traces: s.Traces, Stderr: stderr}
+	return service.Run(ctx, func(ctx context.Context, log *slog.Logger) error {
+		e, err := newEnricher(ctx, s, log)
+		if err != nil {
+			return unlessStopped(ctx, err)
+		}
+		return e.run(ctx)
+	})
 }
 
 // newEnricher makes the parts. The connection and the listener are opened last, so that nothing is
@@ -59,12 +51,12 @@ func newEnricher(ctx context.Context, s *runSettings, log *slog.Logger) (*enrich
 	e := &enricher{settings: s, log: log}
 	reg := telemetry.NewRegistry()
 	var err error
-	if e.book, err = s.Book(log); err != nil {
+	if e.book, err = s.Twilio.Book(log); err != nil {
 		return nil, err
 	}
 	reg.MustRegister(e.book.Metric())
-	twilio := s.Client()
-	twilio.IdleConns = s.Concurrency
+	twilio := s.Twilio.Client()
+	twilio.IdleConns = s.Enrichment.Concurrency
 	if twilio.OnUnexpected, err = enrich.CountUnexpected(reg); err != nil {
 		return nil, fmt.Errorf("count what Twilio does not document: %w", err)
 	}
@@ -72,7 +64,7 @@ func newEnricher(ctx context.Context, s *runSettings, log *slog.Logger) (*enrich
 	if err != nil {
 		return nil, fmt.Errorf("set up the client of Twilio's API: %w", err)
 	}
-	pipeline := s.config()
+	pipeline := s.Enrichment.config()
 	pipeline.Enrichers = func() int { return e.conn.Enrichers() } // there is none to ask before there are tasks
 	if e.pipeline, err = enrich.New(pipeline, client, e.book, log, reg); err != nil {
 		return nil, fmt.Errorf("set up the pipeline: %w", err)
@@ -81,10 +73,10 @@ func newEnricher(ctx context.Context, s *runSettings, log *slog.Logger) (*enrich
 }
 
 func (e *enricher) open(ctx context.Context, reg *prometheus.Registry) (err error) {
-	if e.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", e.settings.Listen); err != nil {
-		return fmt.Errorf("listen for the operator: %w", err)
+	if e.listener, err = process.Listen(ctx, "ROLLCALL_OPS_LISTEN", e.settings.Ops.Listen); err != nil {
+		return err
 	}
-	cfg := e.settings.Broker("enricher", e.log, reg)
+	cfg := e.settings.NATS.Broker("enricher", e.log, reg)
 	cfg.Role = broker.RoleEnricher
 	if e.conn, err = broker.Connect(ctx, cfg); err != nil {
 		_ = e.listener.Close()
@@ -109,7 +101,7 @@ func (e *enricher) run(ctx context.Context) error {
 	go func() { drained <- e.pipeline.Run(piping) }()
 
 	err := e.takeTasks(ctx, failed)
-	e.log.Info("stopping")
+	e.log.InfoContext(ctx, "stopping")
 	stopPiping()
 	err = errors.Join(err, <-drained)
 	process.Close(ctx, e.conn.Close, e.log)
@@ -129,11 +121,11 @@ func (e *enricher) takeTasks(ctx, failed context.Context) error {
 	})
 	defer stop()
 	if !e.settings.NoProvision {
-		if err := declare(working, e.conn, e.settings.topology(), e.log); err != nil {
+		if err := declare(working, e.conn, e.settings.Streams.topology(), e.log); err != nil {
 			return unlessStopped(working, err)
 		}
 	}
-	if after := e.settings.AuditAfter; after > 0 {
+	if after := e.settings.Enrichment.AuditAfter; after > 0 {
 		auditing.Go(func() { e.conn.Audit(working, after) })
 	}
 	return unlessStopped(working, e.conn.Work(working, func(t *broker.Task) { e.pipeline.Handle(t) }))

@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/rollcall-events/rollcall/cmd/internal/process"
 	"github.com/rollcall-events/rollcall/events"
 	"github.com/rollcall-events/rollcall/internal/broker"
 	"github.com/rollcall-events/rollcall/internal/freeport"
@@ -36,7 +37,7 @@ func TestARawEventComesOutEnriched(t *testing.T) {
 	if got := w.out.headers[0].Get("traceparent"); !strings.Contains(got, sc.TraceID().String()) {
 		t.Errorf("got traceparent %q, want the webhook's trace %s", got, sc.TraceID())
 	}
-	if code := p.stop(); code != exitOK {
+	if code := p.stop(); code != process.OK {
 		t.Errorf("got exit code %d after being stopped, want 0", code)
 	}
 }
@@ -66,7 +67,7 @@ func TestARestartWithWorkQueuedLosesNothing(t *testing.T) {
 		good.Store(1) // so that there is work left for the next
 		p := w.start("--concurrency=2")
 		await(t, "more events", func() bool { n, _ := w.out.counts(); return n > before })
-		if code := p.stop(); code != exitOK {
+		if code := p.stop(); code != process.OK {
 			t.Errorf("got exit code %d, want 0", code)
 		}
 	}
@@ -275,7 +276,7 @@ func TestWithoutProvisioningItWaitsForTheStreams(t *testing.T) {
 		status, body := p.ready()
 		return status == http.StatusServiceUnavailable && strings.Contains(body, "provision")
 	})
-	if out, code := w.command("provision", "--nats-url", w.url); code != exitOK {
+	if out, code := w.command("provision", "--nats-url", w.url); code != process.OK {
 		t.Fatalf("provision: got exit code %d and %q", code, out)
 	}
 	await(t, "readiness", func() bool { status, _ := p.ready(); return status == http.StatusOK })
@@ -285,7 +286,7 @@ func TestStreamsOfAnotherShapeAreAnErrorAtOnce(t *testing.T) {
 	w := newWorld(t)
 	for _, args := range [][]string{{"provision"}, {"run", "--credentials-file", w.dir + "/credentials.json", "--ops-listen", freeport.Address(t)}} {
 		out, code := w.command(append(args, "--nats-url", w.url, "--partitions=4")...)
-		if code != exitFailure || !strings.Contains(out, `partitions is "8", asked for "4"`) {
+		if code != process.Failed || !strings.Contains(out, `partitions is "8", asked for "4"`) {
 			t.Errorf("%s: got exit code %d and %q, want 1 and what differs", args[0], code, out)
 		}
 	}
@@ -294,7 +295,7 @@ func TestStreamsOfAnotherShapeAreAnErrorAtOnce(t *testing.T) {
 func TestProvisionSaysWhyNoAnswerCame(t *testing.T) {
 	w := &world{t: t}
 	out, code := w.command("provision", "--nats-url", "nats://"+freeport.Address(t), "--provision-wait", "200ms")
-	if code != exitFailure || !strings.Contains(out, "the last attempt: NATS is not connected") {
+	if code != process.Failed || !strings.Contains(out, "the last attempt: NATS is not connected") {
 		t.Errorf("got exit code %d and %q, want a failure that says that NATS is not connected", code, out)
 	}
 }

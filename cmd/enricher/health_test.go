@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-events/rollcall/cmd/internal/process"
 	"github.com/rollcall-events/rollcall/internal/broker"
 	"github.com/rollcall-events/rollcall/internal/freeport"
 )
@@ -56,7 +57,7 @@ func TestHealthFollowsNATS(t *testing.T) {
 	p.wantReady(http.StatusServiceUnavailable, "nats: NATS is not connected")
 	begin()
 	p.wantReady(http.StatusOK, "nats: ok")
-	if code := p.stop(); code != exitOK {
+	if code := p.stop(); code != process.OK {
 		t.Errorf("got exit code %d, want 0", code)
 	}
 }

@@ -1,29 +1,24 @@
 // Command enricher takes raw events from NATS, asks Twilio who is in their
-// conversation, and publishes them enriched.
+// conversation, and publishes them enriched. `enricher --help` says how it is set up.
+//
+// Its exit code is 0 after a clean stop and after --help, --version or a --check that finds nothing, 1 when it
+// could not start or stopped because of an error, and 2 when a flag or a setting is wrong.
 package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
 
 	"github.com/rollcall-events/rollcall/cmd/internal/heapfloor"
+	"github.com/rollcall-events/rollcall/cmd/internal/process"
 	"github.com/rollcall-events/rollcall/cmd/internal/signals"
 	"github.com/rollcall-events/rollcall/internal/settings"
 )
 
-// version is set by the linker for images. Where it is empty, settings.Version reads it off the binary.
+// version is set by the linker for images: -X main.version=…. Where it is empty, settings.Version reads it off the binary.
 var version string
-
-// The exit codes.
-const (
-	exitOK       = 0
-	exitFailure  = 1
-	exitSettings = 2 // wrong settings or arguments: starting again does not help
-)
 
 func main() {
 	heapfloor.Keep(os.Getenv)
@@ -33,28 +28,14 @@ func main() {
 // run does what args ask for until it is done or ctx is, and returns the exit code.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	var cli commands
-	parsed, err := program(getenv, stdout, stderr).Parse(&cli, args)
-	switch {
-	case errors.Is(err, settings.ErrAnswered):
-		return exitOK
-	case err != nil:
-		fmt.Fprintf(stderr, "enricher: these settings are wrong:\n%v\n", err)
-		return exitSettings
-	case cli.Check:
-		fmt.Fprintln(stdout, "enricher: the settings are good")
-		return exitOK
-	}
-	switch command, _, _ := strings.Cut(parsed.Command, " "); command {
-	case "dead":
-		err = dead(ctx, &cli.Dead, parsed.Command, newConsole(stdout, stderr))
-	case "provision":
-		err = provision(ctx, &cli.Provision, stdout, stderr)
-	default:
-		err = enrichEvents(ctx, &cli.Run, parsed, getenv, stderr)
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "enricher: %v\n", err)
-		return exitFailure
-	}
-	return exitOK
+	return process.Main(program(getenv, stdout, stderr), &cli, &cli.Flags, args, func(parsed settings.Parsed) error {
+		switch command, _, _ := strings.Cut(parsed.Command, " "); command {
+		case "dead":
+			return dead(ctx, &cli.Dead, parsed.Command, newConsole(stdout, stderr))
+		case "provision":
+			return provision(ctx, &cli.Provision, stdout, stderr)
+		default:
+			return enrichEvents(ctx, &cli.Run, parsed, stderr)
+		}
+	})
 }

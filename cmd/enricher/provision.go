@@ -22,11 +22,11 @@ const (
 
 // provision is the command: it declares the streams and says what is there now.
 func provision(ctx context.Context, s *provisionSettings, stdout, stderr io.Writer) error {
-	log, err := s.Logger(stderr)
+	log, err := s.Log.Logger(stderr)
 	if err != nil {
 		return err
 	}
-	cfg := s.Broker("provisioner", log, nil)
+	cfg := s.NATS.Broker("provisioner", log, nil)
 	cfg.Role = broker.RoleProvisioner
 	conn, err := broker.Connect(ctx, cfg)
 	if err != nil {
@@ -35,15 +35,15 @@ func provision(ctx context.Context, s *provisionSettings, stdout, stderr io.Writ
 	defer process.Close(ctx, conn.Close, log)
 	ctx, cancel := context.WithTimeout(ctx, s.Wait)
 	defer cancel()
-	if err := declare(ctx, conn, s.topology(), log); err != nil {
+	if err := declare(ctx, conn, s.Streams.topology(), log); err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "The streams are there as asked: %s.\n", s.describe())
+	fmt.Fprintf(stdout, "The streams are there as asked: %s.\n", s.Streams.describe())
 	return nil
 }
 
 // describe is the shape in words, as far as it was given.
-func (s *Streams) describe() string {
+func (s *streams) describe() string {
 	parts := []string{
 		fmt.Sprintf("%d partitions", s.Partitions),
 		fmt.Sprintf("%d replicas", s.Replicas),
@@ -77,7 +77,7 @@ func declare(ctx context.Context, conn *broker.Conn, t broker.Topology, log *slo
 			return err
 		}
 		err = explain(ctx, conn, err)
-		log.Warn("cannot declare the streams yet, trying again", "error", err)
+		log.WarnContext(ctx, "cannot declare the streams yet, trying again", slog.Any("error", err))
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:

@@ -6,8 +6,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/alecthomas/kong"
-
+	"github.com/rollcall-events/rollcall/cmd/internal/process"
 	"github.com/rollcall-events/rollcall/internal/broker"
 	"github.com/rollcall-events/rollcall/internal/enrich"
 	"github.com/rollcall-events/rollcall/internal/settings"
@@ -41,24 +40,23 @@ type commands struct {
 	Provision provisionSettings `cmd:"" help:"Declare the streams as the settings say, and exit. What is there with another shape is reported, not changed."`
 	Dead      deadCommands      `cmd:"" help:"Look at, replay and remove what could not be enriched."`
 
-	Check   bool             `help:"Check all settings and the files that they name, report everything that is wrong, and exit. Opens no connection."`
-	Version kong.VersionFlag `help:"Print the version and exit."`
+	Flags process.Flags `embed:""`
 }
 
 // runSettings are those of the command that enriches.
 type runSettings struct {
-	settings.NATS   `embed:""`
-	settings.API    `embed:""`
-	Enrichment      `embed:""`
-	Streams         `embed:""`
-	NoProvision     bool `name:"no-provision" group:"streams" help:"Do not declare the streams at start: run \"enricher provision\" for that, as a NATS user that may."`
-	settings.Ops    `embed:""`
-	settings.Traces `embed:""`
-	settings.Log    `embed:""`
+	NATS        settings.NATS   `embed:""`
+	Twilio      settings.API    `embed:""`
+	Enrichment  enrichment      `embed:""`
+	Streams     streams         `embed:""`
+	NoProvision bool            `name:"no-provision" group:"streams" help:"Do not declare the streams at start: run \"enricher provision\" for that, as a NATS user that may."`
+	Ops         settings.Ops    `embed:""`
+	Traces      settings.Traces `embed:""`
+	Log         settings.Log    `embed:""`
 }
 
-// Enrichment says how hard to try.
-type Enrichment struct {
+// enrichment says how hard to try.
+type enrichment struct {
 	Concurrency int           `group:"enrichment" default:"64" help:"Calls to Twilio that this enricher has under way at once; fewer of an account while Twilio answers it with 429."`
 	CallTimeout time.Duration `group:"enrichment" default:"15s" help:"How long one call to Twilio may take, all its pages."`
 	HeadTimeout time.Duration `group:"enrichment" default:"15m" help:"How long one event may hold up its conversation before it is given up as overdue. It runs only while Twilio can be asked: not while the account's credentials are refused or its calls must wait, nor while the host fails as a whole."`
@@ -71,7 +69,7 @@ type Enrichment struct {
 }
 
 // Check implements settings.Checker.
-func (e *Enrichment) Check() (ps settings.Problems) {
+func (e *enrichment) Check() (ps settings.Problems) {
 	for _, p := range e.config().Problems() {
 		ps.Add(settingOf(p.Field), p.Wrong, p.Do)
 	}
@@ -93,7 +91,7 @@ func settingOf(field string) string {
 }
 
 // config is the Pipeline's.
-func (e *Enrichment) config() enrich.Config {
+func (e *enrichment) config() enrich.Config {
 	return enrich.Config{
 		Concurrency:   e.Concurrency,
 		CallTimeout:   e.CallTimeout,
@@ -107,8 +105,8 @@ func (e *Enrichment) config() enrich.Config {
 	}
 }
 
-// Streams is the shape of the streams.
-type Streams struct {
+// streams is the shape of the streams.
+type streams struct {
 	Partitions  int           `group:"streams" default:"8" help:"Partitions that the queue is split into, 1 to 256; enrichers share them."`
 	Replicas    int           `group:"streams" default:"1" help:"Servers that keep each stream: 1, 3 or 5."`
 	RawAge      time.Duration `group:"streams" default:"168h" help:"How long raw events are kept."`
@@ -120,7 +118,7 @@ type Streams struct {
 	MaxAckPending int `group:"streams" default:"2000" help:"Events of each partition that may be under way, 64 to 100000. If that many wait for an account whose credentials are refused, no others of the partition are delivered. Each takes some 500 bytes of an enricher's memory."`
 }
 
-func (s *Streams) topology() broker.Topology {
+func (s *streams) topology() broker.Topology {
 	return broker.Topology{
 		Partitions: s.Partitions, Replicas: s.Replicas, RawAge: s.RawAge, EnrichedAge: s.EnrichedAge,
 		DeadAge: s.DeadAge, Duplicates: s.Duplicates, AckWait: s.AckWait, MaxAckPending: s.MaxAckPending,
@@ -128,7 +126,7 @@ func (s *Streams) topology() broker.Topology {
 }
 
 // Check implements settings.Checker.
-func (s *Streams) Check() (ps settings.Problems) {
+func (s *streams) Check() (ps settings.Problems) {
 	for _, p := range s.topology().Problems() {
 		ps.Add(settingOf(p.Field), p.Wrong, p.Do)
 	}
@@ -137,8 +135,8 @@ func (s *Streams) Check() (ps settings.Problems) {
 
 // provisionSettings are those of the command that declares the streams.
 type provisionSettings struct {
-	settings.NATS `embed:""`
-	Streams       `embed:""`
-	Wait          time.Duration `group:"streams" name:"provision-wait" default:"30s" help:"How long to wait for NATS to be there."`
-	settings.Log  `embed:""`
+	NATS    settings.NATS `embed:""`
+	Streams streams       `embed:""`
+	Wait    time.Duration `group:"streams" name:"provision-wait" default:"30s" help:"How long to wait for NATS to be there."`
+	Log     settings.Log  `embed:""`
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rollcall-events/rollcall/cmd/internal/process"
 	"github.com/rollcall-events/rollcall/internal/broker"
 	"github.com/rollcall-events/rollcall/internal/enrich"
 )
@@ -23,7 +24,7 @@ func ask(t *testing.T, env map[string]string, args ...string) (stdout, stderr st
 
 func TestCheckSaysThatTheSettingsAreInOrder(t *testing.T) {
 	out, _, code := ask(t, map[string]string{"TWILIO_AUTH_TOKEN": token}, "--check")
-	if code != exitOK || !strings.Contains(out, "are good") {
+	if code != process.OK || !strings.Contains(out, "are good") {
 		t.Errorf("got exit code %d and %q, want 0: a token alone is enough", code, out)
 	}
 }
@@ -36,8 +37,8 @@ func TestEveryWrongSettingIsNamedAtOnce(t *testing.T) {
 	}
 	for _, args := range [][]string{nil, {"--check"}} {
 		_, text, code := ask(t, env, args...)
-		if code != exitSettings {
-			t.Errorf("got exit code %d, want %d", code, exitSettings)
+		if code != process.WrongSettings {
+			t.Errorf("got exit code %d, want %d", code, process.WrongSettings)
 		}
 		for name := range env {
 			if !strings.Contains(text, name) {
@@ -65,8 +66,8 @@ func TestCheckRefusesWhatTheStartWouldRefuse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, text, code := ask(t, map[string]string{"TWILIO_AUTH_TOKEN": token, c.setting: c.value}, "--check")
-			if code != exitSettings || !strings.Contains(text, "\n"+c.want) {
-				t.Errorf("got exit code %d and %q, want %d and %q", code, text, exitSettings, c.want)
+			if code != process.WrongSettings || !strings.Contains(text, "\n"+c.want) {
+				t.Errorf("got exit code %d and %q, want %d and %q", code, text, process.WrongSettings, c.want)
 			}
 		})
 	}
@@ -88,21 +89,21 @@ func TestDefaultsAreThoseOfThePackages(t *testing.T) {
 	if _, err := program(func(name string) string { return map[string]string{"TWILIO_AUTH_TOKEN": token}[name] }, io.Discard, io.Discard).Parse(&cli, nil); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := cli.Run.config(), enrich.DefaultConfig(); !reflect.DeepEqual(got, want) {
+	if got, want := cli.Run.Enrichment.config(), enrich.DefaultConfig(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	shape := broker.DefaultTopology()
 	shape.EnrichedAge, shape.Duplicates = 0, 0 // they follow the others
-	if got := cli.Run.topology(); got != shape {
+	if got := cli.Run.Streams.topology(); got != shape {
 		t.Errorf("got %+v, want %+v", got, shape)
 	}
-	if got, want := cli.Run.AuditAfter, broker.DefaultAuditAfter; got != want {
+	if got, want := cli.Run.Enrichment.AuditAfter, broker.DefaultAuditAfter; got != want {
 		t.Errorf("got an audit after %v, want %v", got, want)
 	}
 }
 
 func TestProvisionNeedsNoTwilio(t *testing.T) {
-	if _, text, code := ask(t, nil, "provision", "--check"); code != exitOK {
+	if _, text, code := ask(t, nil, "provision", "--check"); code != process.OK {
 		t.Errorf("got exit code %d and %q, want 0", code, text)
 	}
 }
@@ -115,7 +116,7 @@ func TestHelpAndVersion(t *testing.T) {
 		"--version":        "go1.",
 	} {
 		out, _, code := ask(t, nil, strings.Fields(args)...)
-		if code != exitOK || !strings.Contains(out, want) {
+		if code != process.OK || !strings.Contains(out, want) {
 			t.Errorf("%s: got exit code %d and %q, want %q in it", args, code, out, want)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
+	"github.com/rollcall-events/rollcall/cmd/internal/process"
 	"github.com/rollcall-events/rollcall/events"
 	"github.com/rollcall-events/rollcall/internal/broker"
 	"github.com/rollcall-events/rollcall/internal/freeport"
@@ -65,7 +66,7 @@ func newWorldOn(t *testing.T, url string) *world {
 	t.Helper()
 	w := &world{t: t, url: url, twilio: newTwilio(t), dir: t.TempDir()}
 	w.setToken(token)
-	if out, code := w.command("provision", "--nats-url", w.url); code != exitOK || !strings.Contains(out, "8 partitions") {
+	if out, code := w.command("provision", "--nats-url", w.url); code != process.OK || !strings.Contains(out, "8 partitions") {
 		t.Fatalf("provision: got exit code %d and %q", code, out)
 	}
 	var err error
@@ -142,7 +143,7 @@ func (w *world) start(args ...string) *enricherProcess {
 		return <-ended
 	})
 	w.t.Cleanup(func() {
-		if code := p.stop(); code != exitOK {
+		if code := p.stop(); code != process.OK {
 			w.t.Errorf("enricher: got exit code %d, want 0", code)
 		}
 		if w.t.Failed() {

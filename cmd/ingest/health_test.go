@@ -16,6 +16,7 @@ import (
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 
+	"github.com/rollcall-events/rollcall/cmd/internal/process"
 	"github.com/rollcall-events/rollcall/internal/broker"
 	"github.com/rollcall-events/rollcall/internal/freeport"
 )
@@ -147,7 +148,7 @@ func TestSIGTERMFinishesWhatIsUnderWay(t *testing.T) {
 	if got := w.status(); got != http.StatusOK {
 		t.Errorf("got %d for the webhook under way, want 200", got)
 	}
-	if code := c.ended(t); code != exitOK {
+	if code := c.ended(t); code != process.OK {
 		t.Errorf("got exit code %d, want 0", code)
 	}
 	if stored := raw(t, embedded.ClientURL()); len(stored) != 1 {
@@ -167,7 +168,7 @@ func TestWebhooksAreTakenForTheStopDelay(t *testing.T) {
 	if status := c.post(t, token, body); status != http.StatusOK {
 		t.Errorf("got %d for a webhook after SIGTERM, want 200", status)
 	}
-	if code, took := c.ended(t), time.Since(began); code != exitOK || took < delay {
+	if code, took := c.ended(t), time.Since(began); code != process.OK || took < delay {
 		t.Errorf("got exit code %d after %s, want 0 after %s or more", code, took, delay)
 	}
 	if stored := raw(t, embedded.ClientURL()); len(stored) != 1 {

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rollcall-events/rollcall/cmd/internal/process"
 )
 
 // Two servers that write one store would lose what they keep.
@@ -14,11 +16,11 @@ func TestTwoProcessesDoNotShareAnOutbox(t *testing.T) {
 	env := environment("ROLLCALL_OUTBOX_DIR", dir)
 	first := serving(t, env)
 	second := start(t, env)
-	if code := second.ended(t); code != exitFailed || !strings.Contains(second.stderr.String(), "another process uses this directory") {
-		t.Errorf("got exit code %d, want %d and why\n%s", code, exitFailed, second.stderr.String())
+	if code := second.ended(t); code != process.Failed || !strings.Contains(second.stderr.String(), "another process uses this directory") {
+		t.Errorf("got exit code %d, want %d and why\n%s", code, process.Failed, second.stderr.String())
 	}
-	if code := first.stop(t); code != exitOK {
-		t.Errorf("got exit code %d, want %d\n%s", code, exitOK, first.stderr.String())
+	if code := first.stop(t); code != process.OK {
+		t.Errorf("got exit code %d, want %d\n%s", code, process.OK, first.stderr.String())
 	}
 	serving(t, env) // the directory is free again
 }

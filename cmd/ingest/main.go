@@ -7,23 +7,16 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 
 	"github.com/rollcall-events/rollcall/cmd/internal/heapfloor"
+	"github.com/rollcall-events/rollcall/cmd/internal/process"
 	"github.com/rollcall-events/rollcall/cmd/internal/signals"
 	"github.com/rollcall-events/rollcall/internal/settings"
 )
 
-const (
-	exitOK = iota
-	exitFailed
-	exitUsage
-)
-
-// version is set by the linker: -X main.version=….
+// version is set by the linker for images: -X main.version=…. Where it is empty, settings.Version reads it off the binary.
 var version string
 
 func main() {
@@ -33,21 +26,8 @@ func main() {
 
 // run is the whole command: it serves until ctx is done and returns the exit code.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	var c cli
-	parsed, err := c.parse(args, getenv, stdout, stderr)
-	switch {
-	case errors.Is(err, settings.ErrAnswered):
-		return exitOK
-	case err != nil:
-		fmt.Fprintf(stderr, "ingest: these settings are wrong:\n%v\n", err)
-		return exitUsage
-	case c.OnlyCheck:
-		fmt.Fprintln(stdout, "ingest: the settings are good")
-		return exitOK
-	}
-	if err := serve(ctx, &c, parsed, getenv, stderr); err != nil {
-		fmt.Fprintln(stderr, "ingest:", err)
-		return exitFailed
-	}
-	return exitOK
+	var cli commands
+	return process.Main(program(getenv, stdout, stderr), &cli, &cli.Flags, args, func(parsed settings.Parsed) error {
+		return takeWebhooks(ctx, &cli, parsed, stderr)
+	})
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-events/rollcall/cmd/internal/process"
 	"github.com/rollcall-events/rollcall/internal/broker"
 	"github.com/rollcall-events/rollcall/internal/ingest"
 	"github.com/rollcall-events/rollcall/validation"
@@ -157,7 +158,7 @@ func TestCheckTellsBeforehand(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			checked := start(t, environment(c.setting, c.value), "--check")
-			if code := checked.ended(t); code != exitUsage || !strings.Contains(checked.stderr.String(), c.want) {
+			if code := checked.ended(t); code != process.WrongSettings || !strings.Contains(checked.stderr.String(), c.want) {
 				t.Errorf("got exit code %d and %q, want 2 and %q", code, checked.stderr.String(), c.want)
 			}
 			if strings.Contains(checked.stderr.String(), token) {
@@ -189,7 +190,7 @@ func TestCheckLooksAtTheOutboxDirectory(t *testing.T) {
 	for outbox, want := range cases {
 		c := start(t, environment("ROLLCALL_OUTBOX_DIR", outbox), "--check")
 		code, report := c.ended(t), c.stderr.String()
-		if want == "" && code != exitOK || want != "" && (code != exitUsage || !strings.Contains(report, "ROLLCALL_OUTBOX_DIR (--outbox-dir) "+want)) {
+		if want == "" && code != process.OK || want != "" && (code != process.WrongSettings || !strings.Contains(report, "ROLLCALL_OUTBOX_DIR (--outbox-dir) "+want)) {
 			t.Errorf("%s: got exit code %d and %q, want %q", outbox, code, report, want)
 		}
 	}
@@ -200,7 +201,7 @@ func TestCheckLooksAtTheOutboxDirectory(t *testing.T) {
 
 func TestOneAddressForBothListenersIsAProblem(t *testing.T) {
 	c := start(t, environment("ROLLCALL_LISTEN", ":8080", "ROLLCALL_OPS_LISTEN", "0.0.0.0:8080"), "--check")
-	if code := c.ended(t); code != exitUsage || !strings.Contains(c.stderr.String(), "ROLLCALL_OPS_LISTEN (--ops-listen) is the address of ROLLCALL_LISTEN too") {
+	if code := c.ended(t); code != process.WrongSettings || !strings.Contains(c.stderr.String(), "ROLLCALL_OPS_LISTEN (--ops-listen) is the address of ROLLCALL_LISTEN too") {
 		t.Errorf("got exit code %d and %q, want 2 and the setting", code, c.stderr.String())
 	}
 }
@@ -265,8 +266,8 @@ func TestPortThatIsTaken(t *testing.T) {
 	first := serving(t, environment())
 	for _, setting := range []string{"ROLLCALL_LISTEN", "ROLLCALL_OPS_LISTEN"} {
 		c := start(t, environment(setting, first.hooks))
-		if code := c.ended(t); code != 1 || !strings.Contains(c.stderr.String(), "listen") {
-			t.Errorf("got exit code %d and %q, want 1 and that it cannot listen", code, c.stderr.String())
+		if code, want := c.ended(t), "ingest: "+setting+": listen tcp "+first.hooks; code != process.Failed || !strings.Contains(c.stderr.String(), want) {
+			t.Errorf("got exit code %d and %q, want %d and %q", code, c.stderr.String(), process.Failed, want)
 		}
 	}
 }
@@ -311,9 +312,9 @@ func TestVersionAndHelp(t *testing.T) {
 }
 
 func TestDefaultsAreThoseOfIngest(t *testing.T) {
-	var c cli
+	var c commands
 	env := environment()
-	if _, err := c.parse(nil, func(name string) string { return env[name] }, io.Discard, io.Discard); err != nil {
+	if _, err := program(func(name string) string { return env[name] }, io.Discard, io.Discard).Parse(&c, nil); err != nil {
 		t.Fatal(err)
 	}
 	got := c.Webhooks.config()

@@ -11,7 +11,7 @@ var update = flag.Bool("update", false, "write the settings table into README.md
 
 // TestReadmeHasTheSettings: `go test ./cmd/ingest -run Readme -update` writes them.
 func TestReadmeHasTheSettings(t *testing.T) {
-	table, err := program(nil, nil, nil).Table(&cli{})
+	table, err := program(nil, nil, nil).Table(&commands{})
 	if err != nil {
 		t.Fatal(err)
 	}

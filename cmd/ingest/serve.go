@@ -1,12 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,20 +18,14 @@ import (
 	"github.com/rollcall-events/rollcall/internal/telemetry"
 )
 
-// serve runs ingest until ctx is done. It starts whether NATS is there or not.
-func serve(ctx context.Context, c *cli, parsed settings.Parsed, getenv func(string) string, stderr io.Writer) error {
-	log, err := c.Log.Logger(stderr)
-	if err != nil {
-		return err
-	}
-	log.InfoContext(ctx, "starting", slog.String("version", program(getenv, nil, nil).Vars["version"]), slog.Any("settings", parsed))
-	defer log.InfoContext(ctx, "stopped")
-	stopTraces, err := telemetry.SetupTraces(ctx, c.Traces.Config(), log)
-	if err != nil {
-		return err
-	}
-	defer stopTraces(context.WithoutCancel(ctx))
+// takeWebhooks is the command: it takes webhooks until ctx is done, then finishes those under way.
+func takeWebhooks(ctx context.Context, s *commands, parsed settings.Parsed, stderr io.Writer) error {
+	service := process.Service{Version: cmp.Or(version, settings.Version()), Settings: parsed, Log: s.Log, Traces: s.Traces, Stderr: stderr}
+	return service.Run(ctx, func(ctx context.Context, log *slog.Logger) error { return serve(ctx, s, log) })
+}
 
+// serve starts whether NATS is there or not.
+func serve(ctx context.Context, c *commands, log *slog.Logger) error {
 	reg := telemetry.NewRegistry()
 	cfg := c.NATS.Broker("ingest", log, reg)
 	cfg.Role, cfg.FailFast = broker.RoleIngest, true
@@ -76,11 +69,11 @@ type parts struct {
 // run runs everything until ctx is done or one part fails. Then readiness turns red first. When those in
 // front have had the time to see it, the webhooks under way finish, and only when no more can come does the rest stop.
 func (p *parts) run(ctx context.Context, address, opsAddress string) error {
-	hooks, err := listen(ctx, address)
+	hooks, err := process.Listen(ctx, "ROLLCALL_LISTEN", address)
 	if err != nil {
 		return err
 	}
-	ops, err := listen(ctx, opsAddress)
+	ops, err := process.Listen(ctx, "ROLLCALL_OPS_LISTEN", opsAddress)
 	if err != nil {
 		return errors.Join(err, hooks.Close())
 	}
@@ -96,7 +89,7 @@ func (p *parts) run(ctx context.Context, address, opsAddress string) error {
 	serving, stopServing := context.WithCancel(rest)
 	defer stopServing()
 	defer context.AfterFunc(ctx, func() {
-		p.log.Info("stopping", slog.Duration("delay", p.stopDelay))
+		p.log.InfoContext(ctx, "stopping", slog.Duration("delay", p.stopDelay))
 		p.ops.Stopping()
 		select {
 		case <-time.After(p.stopDelay):
@@ -107,13 +100,4 @@ func (p *parts) run(ctx context.Context, address, opsAddress string) error {
 	err = p.service.Run(serving, hooks)
 	stopRest()
 	return errors.Join(err, group.Wait())
-}
-
-func listen(ctx context.Context, address string) (net.Listener, error) {
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
-	}
-	return l, nil
 }

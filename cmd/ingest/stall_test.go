@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/rollcall-events/rollcall/cmd/internal/process"
 )
 
 // Every webhook has its answer when the connection to NATS is closed: that NATS says nothing any more makes the stop no failure.
@@ -19,8 +21,8 @@ func TestACleanStopWhileNATSStallsIsOne(t *testing.T) {
 		t.Errorf("got %d for a signed webhook, want 200", status)
 	}
 	stall()
-	if code := c.stop(t); code != exitOK {
-		t.Errorf("got exit code %d, want %d\n%s", code, exitOK, c.stderr.String())
+	if code := c.stop(t); code != process.OK {
+		t.Errorf("got exit code %d, want %d\n%s", code, process.OK, c.stderr.String())
 	}
 	log := c.stderr.String()
 	if cut, stopped := strings.Index(log, `"the connection to NATS was cut"`), strings.Index(log, `"stopped"`); cut < 0 || stopped < cut {

@@ -47,7 +47,7 @@ var mayImport = map[string][]string{
 	"cmd/healthcheck": {},
 
 	"cmd/internal/heapfloor": {},
-	"cmd/internal/process":   {},
+	"cmd/internal/process":   {"internal/settings", "internal/telemetry"},
 	"cmd/internal/signals":   {},
 
 	"examples/consumer": {"events"}, // what a consumer can: the public packages

@@ -5,8 +5,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/alecthomas/kong"
-
+	"github.com/rollcall-events/rollcall/cmd/internal/process"
 	"github.com/rollcall-events/rollcall/internal/ingest"
 	"github.com/rollcall-events/rollcall/internal/settings"
 )
@@ -31,8 +30,8 @@ Flags win over the environment. SIGTERM or Ctrl-C stops it: readiness turns red;
 taken for ROLLCALL_STOP_DELAY, so that a proxy that asks for readiness stops sending; then those under way
 are finished. A second signal ends it at once. Exit codes: 0 stopped cleanly, 1 failed, 2 wrong settings.`
 
-// cli is everything that ingest can be told.
-type cli struct {
+// commands is everything that can be asked of ingest: it has one command, and no name for it.
+type commands struct {
 	Webhooks webhooks         `embed:""`
 	NATS     settings.NATS    `embed:""`
 	Twilio   settings.Signing `embed:""`
@@ -41,24 +40,23 @@ type cli struct {
 	Traces   settings.Traces  `embed:""`
 	Log      settings.Log     `embed:""`
 
-	OnlyCheck bool             `name:"check" help:"Check all settings and the files that they name, report everything that is wrong, and exit. Opens no connection."`
-	Version   kong.VersionFlag `help:"Print the version and exit."`
+	Flags process.Flags `embed:""`
 }
 
 // Check implements settings.Checker: it looks at what concerns two groups.
-func (c *cli) Check() (ps settings.Problems) {
+func (c *commands) Check() (ps settings.Problems) {
 	settings.CheckListenApart(&ps, "ROLLCALL_OPS_LISTEN", c.Ops.Listen, "ROLLCALL_LISTEN", c.Webhooks.Listen)
 	return ps
 }
 
-func (c *cli) parse(args []string, getenv func(string) string, stdout, stderr io.Writer) (settings.Parsed, error) {
-	return program(getenv, stdout, stderr).Parse(c, args)
-}
-
 func program(getenv func(string) string, stdout, stderr io.Writer) settings.Program {
 	return settings.Program{
-		Name: "ingest", Description: description, Getenv: getenv, Stdout: stdout, Stderr: stderr,
-		Vars: map[string]string{"ops_listen": "127.0.0.1:8081", "service_name": "rollcall-ingest", "version": cmp.Or(version, settings.Version())},
+		Name:        "ingest",
+		Description: description,
+		Vars:        map[string]string{"ops_listen": "127.0.0.1:8081", "service_name": "rollcall-ingest", "version": cmp.Or(version, settings.Version())},
+		Getenv:      getenv,
+		Stdout:      stdout,
+		Stderr:      stderr,
 	}
 }
 
