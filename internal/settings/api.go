@@ -22,11 +22,15 @@ type API struct {
 	FlexURL          string            `name:"flex-url" group:"twilio" placeholder:"URL" help:"Base URL of the Flex API, instead of Twilio's own host."`
 }
 
+// secret returns the secret of the API key, from wherever it is given.
+func (a *API) secret() (validation.Secret, Problems) { return load(apiSecret, a.SecretFile, a.Secret) }
+
 // Check implements Checker.
 func (a *API) Check() Problems {
 	ps := a.check(a.Key == "")
 	checkSecret(&ps, apiSecret, a.Secret)
-	fromFile(&ps, apiSecret, a.SecretFile, &a.Secret)
+	_, flaws := a.secret()
+	ps = append(ps, flaws...)
 	a.checkKey(&ps)
 	checkLabel(&ps, "TWILIO_EDGE", a.Edge, "dublin")
 	checkLabel(&ps, "TWILIO_REGION", a.Region, "ie1")
@@ -68,18 +72,24 @@ func checkBaseURL(ps *Problems, setting, value string) {
 	}
 }
 
-// Book returns the accounts. A credentials file is read again only while the Book's Run runs.
+// Book reads the files and returns the accounts. A credentials file is read again only while the Book's Run runs.
 func (a *API) Book(log *slog.Logger) (*credentials.Book, error) {
-	return a.book(a.credentials(), log)
+	api, flaws := a.credentials()
+	if err := flaws.Err(); err != nil {
+		return nil, err
+	}
+	return a.book(api, log)
 }
 
 // credentials are the API key, else the auth token with the account's SID as the user name, which
 // is empty when the token stands for any account.
-func (a *API) credentials() *participants.Credentials {
+func (a *API) credentials() (*participants.Credentials, Problems) {
 	if a.Key != "" {
-		return &participants.Credentials{Username: a.Key, Password: a.Secret}
+		secret, flaws := a.secret()
+		return &participants.Credentials{Username: a.Key, Password: secret}, flaws
 	}
-	return &participants.Credentials{Username: a.SID, Password: a.AuthToken}
+	token, flaws := a.token()
+	return &participants.Credentials{Username: a.SID, Password: token}, flaws
 }
 
 // Client returns the configuration of the participants client.

@@ -26,16 +26,17 @@ func cause(err error) string {
 	return "it cannot be opened"
 }
 
-// fromFile puts the content of the file that setting_FILE names into secret, unless there is none. Surrounding
+// load returns the secret of a setting: given, which came from the environment, or what the file at path holds, if one is named by setting_FILE. Surrounding
 // white space is not part of a secret: an editor puts it there.
-func fromFile(ps *Problems, setting, path string, secret *validation.Secret) {
+func load(setting, path string, given validation.Secret) (validation.Secret, Problems) {
 	if path == "" {
-		return
+		return given, nil
 	}
+	var ps Problems
 	content, err := os.ReadFile(path)
 	if err != nil {
 		ps.Add(setting+"_FILE", "names a file that cannot be read ("+cause(err)+")", "correct the path or the file's permissions")
-		return
+		return given, ps
 	}
 	held := validation.NewSecret(strings.TrimSpace(string(content)))
 	switch flaw := credentials.Flaw(held); {
@@ -43,9 +44,10 @@ func fromFile(ps *Problems, setting, path string, secret *validation.Secret) {
 		ps.Add(setting+"_FILE", "names an empty file", "write the secret into it")
 	case flaw != "":
 		ps.Add(setting+"_FILE", "names a file whose secret "+flaw, "write the secret alone into it")
-	case secret.IsZero() || *secret == held:
-		*secret = held
+	case given.IsZero() || given == held:
+		return held, nil
 	default:
 		ps.Add(setting+"_FILE", "holds another value than "+setting, "give one of the two")
 	}
+	return given, ps
 }

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,10 +78,39 @@ func TestSigningCheck(t *testing.T) {
 			_, err := p.Parse(&cli, nil)
 			problems, _ := err.(Problems) //nolint:errorlint // Parse returns it as it is
 			wantProblem(t, problems, tt.want)
-			if tt.want == "" && cli.AuthToken.Reveal() != secret {
+			if token, _ := cli.token(); tt.want == "" && token.Reveal() != secret {
 				t.Errorf("got another token than %q", secret)
 			}
 		})
+	}
+}
+
+// Whoever asks for the accounts gets what the files hold, or an error, checked or not; and a check changes nothing.
+func TestBookReadsTheFiles(t *testing.T) {
+	a := API{Account: Account{AuthTokenFile: file(t, secret+"\n")}}
+	before := a
+	for range 2 {
+		book, err := a.Book(slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if keys, _ := book.Signers(); len(keys) != 1 || keys[0].Reveal() != secret {
+			t.Errorf("got %d signing keys, want the one of the file", len(keys))
+		}
+		if cred, _ := book.API(sid); cred.Username != sid || cred.Password.Reveal() != secret {
+			t.Errorf("got credentials of %q, want the file's token for %s", cred.Username, sid)
+		}
+		if ps := a.Check(); len(ps) != 0 || a != before {
+			t.Errorf("got %v and other settings %t, want no problem and no change", ps, a != before)
+		}
+	}
+	for name, a := range map[string]API{
+		"token":  {Account: Account{AuthTokenFile: "/none"}},
+		"secret": {Key: key, SecretFile: "/none"},
+	} {
+		if _, err := a.Book(slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "_FILE") {
+			t.Errorf("%s: got %v, want that its file cannot be read", name, err)
+		}
 	}
 }
 

@@ -26,14 +26,14 @@ type Program struct {
 }
 
 // Checker is a group of settings, or a whole command, that knows what is wrong with it. Check may read
-// files that the settings name, but opens no connection. It may be called more than once.
+// files that the settings name, but changes nothing and opens no connection.
 type Checker interface {
 	Check() Problems
 }
 
 // Parsed is what the user asked for.
 type Parsed struct {
-	Command string // the command's path in words: "serve", "dead ls"
+	Command string // the chosen command's path, with its arguments' names: "run", "dead show <letter>"; "" where there are no commands
 	flags   []*kong.Flag
 }
 

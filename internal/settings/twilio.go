@@ -16,11 +16,17 @@ type Account struct {
 	CredentialsFile string            `name:"credentials-file" group:"twilio" placeholder:"FILE" help:"JSON file with the keys of one or more accounts, instead of an account, auth token or API key given here; it is read again when it changes."`
 }
 
+// token returns the auth token, from wherever it is given.
+func (a *Account) token() (validation.Secret, Problems) {
+	return load(authToken, a.AuthTokenFile, a.AuthToken)
+}
+
 // check reads the files and returns what is wrong. tokenNeeded says that nothing but a credentials file can stand in for
 // the auth token.
 func (a *Account) check(tokenNeeded bool) (ps Problems) {
 	checkSecret(&ps, authToken, a.AuthToken)
-	fromFile(&ps, authToken, a.AuthTokenFile, &a.AuthToken)
+	token, flaws := a.token()
+	ps = append(ps, flaws...)
 	if _, err := validation.ParseSID(a.SID, "AC"); a.SID != "" && err != nil {
 		ps.Add("TWILIO_ACCOUNT_SID", "is not an account SID", "give AC and 32 hexadecimal digits, as the Twilio console shows it")
 	}
@@ -28,11 +34,11 @@ func (a *Account) check(tokenNeeded bool) (ps Problems) {
 		ps.Add("TWILIO_ACCOUNT_SID", "is given together with ROLLCALL_CREDENTIALS_FILE", "give one of the two; the file names its accounts")
 	}
 	switch {
-	case a.CredentialsFile != "" && !a.AuthToken.IsZero():
+	case a.CredentialsFile != "" && !token.IsZero():
 		ps.Add("ROLLCALL_CREDENTIALS_FILE", "is given together with "+authToken, "give one of the two; the file can hold the token")
 	case a.CredentialsFile != "":
 		a.checkFile(&ps)
-	case a.AuthToken.IsZero() && a.AuthTokenFile == "" && tokenNeeded:
+	case token.IsZero() && a.AuthTokenFile == "" && tokenNeeded:
 		ps.Add(authToken, "is not given", "set it in the environment, or name a file with "+authToken+"_FILE or ROLLCALL_CREDENTIALS_FILE")
 	}
 	return ps
@@ -49,9 +55,13 @@ func (a *Account) book(api *participants.Credentials, log *slog.Logger) (*creden
 	if a.CredentialsFile != "" {
 		return credentials.Open(a.CredentialsFile, log)
 	}
+	token, flaws := a.token()
+	if err := flaws.Err(); err != nil {
+		return nil, err
+	}
 	account := credentials.Account{SID: validation.SID(a.SID), API: api}
-	if !a.AuthToken.IsZero() {
-		account.SigningKeys = []validation.Secret{a.AuthToken}
+	if !token.IsZero() {
+		account.SigningKeys = []validation.Secret{token}
 	}
 	return credentials.Fixed(account)
 }
@@ -64,5 +74,5 @@ type Signing struct {
 // Check implements Checker.
 func (s *Signing) Check() Problems { return s.check(true) }
 
-// Book returns the accounts. A credentials file is read again only while the Book's Run runs.
+// Book reads the files and returns the accounts. A credentials file is read again only while the Book's Run runs.
 func (s *Signing) Book(log *slog.Logger) (*credentials.Book, error) { return s.book(nil, log) }
