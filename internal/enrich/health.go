@@ -37,10 +37,23 @@ func newHealth(h host, log *slog.Logger) *health {
 			WithFailureRateThreshold(breakerRate, breakerCalls, breakerPeriod).
 			WithSuccessThreshold(1).
 			WithDelay(breakerDelay).WithJitterFactor(0.2).
-			OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
-				log.Warn("breaker of Twilio's API", "host", h, "from", e.OldState.String(), "to", e.NewState.String())
-			}).
+			OnStateChanged(func(e circuitbreaker.StateChangedEvent) { tellBreaker(log, h, e) }).
 			Build(),
+	}
+}
+
+// tellBreaker logs that an outage begins and that it has ended; the tries in between are for those who look closer.
+func tellBreaker(log *slog.Logger, h host, e circuitbreaker.StateChangedEvent) {
+	host := slog.String("host", string(h))
+	switch {
+	case e.NewState == circuitbreaker.ClosedState:
+		log.Info("Twilio's API answers again: all calls are made", host)
+	case e.OldState == circuitbreaker.ClosedState:
+		log.Warn("half of the calls to Twilio's API fail: one every few seconds is made until it answers", host)
+	case e.NewState == circuitbreaker.OpenState:
+		log.Debug("Twilio's API still fails", host)
+	default:
+		log.Debug("Twilio's API is tried again", host)
 	}
 }
 
