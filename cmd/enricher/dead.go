@@ -31,7 +31,8 @@ const deadHelp = `  enricher dead ls                                    lists th
   enricher dead rm --reason corrupt --yes             removes some for good
 
 A letter is named by its number, or by the id of its event. All take --json, for programs: one object a line.
-Each can be stopped at any moment and run again: no letter is replayed twice.
+Each can be stopped at any moment and run again: no letter is replayed twice. Letters that are named and not there any more are told, with
+exit code 1, and the others are done.
 Log in to NATS as its user "operator".`
 
 // Help implements kong.HelpProvider.

@@ -113,19 +113,33 @@ func (c *DeadChoice) Check() settings.Problems {
 
 // chosen is the letters that a command is done to. After size, going through them finds none that came later.
 type chosen struct {
-	conn   *broker.Conn
-	named  []broker.Buried // those that were named, or else
-	filter broker.DeadFilter
-	limit  int
+	conn    *broker.Conn
+	named   []broker.Buried // those that were named, or else
+	filter  broker.DeadFilter
+	limit   int
+	missing []string // named, and not there
 }
 
-// choose finds the named letters; those of a filter are only read when they are gone through.
+// choose finds the named letters; those of a filter are only read when they are gone through. It is an error when none of the named ones is there. When only
+// some are missing, as when the same command was interrupted before, the others are chosen, and absent tells of those.
 func (c *DeadChoice) choose(ctx context.Context, conn *broker.Conn) (chosen, error) {
 	if len(c.ID) == 0 {
 		return chosen{conn: conn, filter: c.broker(time.Now()), limit: c.Limit}, nil
 	}
-	named, err := findLetters(ctx, conn, c.ID)
-	return chosen{named: named}, err
+	named, missing, err := findLetters(ctx, conn, c.ID)
+	letters := chosen{named: named, missing: missing}
+	if err == nil && len(named) == 0 {
+		err = fmt.Errorf("%w; nothing was done", letters.absent())
+	}
+	return letters, err
+}
+
+// absent is the error of those that were named and are not there; nil when there are none.
+func (c *chosen) absent() error {
+	if len(c.missing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("there is no dead letter %s: it may have been replayed or removed already", strings.Join(c.missing, ", "))
 }
 
 func (c *chosen) letters(ctx context.Context) iter.Seq2[broker.Buried, error] {
@@ -151,7 +165,7 @@ func (c *chosen) size(ctx context.Context) (n int, err error) {
 		n++
 	}
 	if n == 0 {
-		*c = chosen{} // a filter without a last letter would find what comes from now on
+		*c = chosen{missing: c.missing} // a filter without a last letter would find what comes from now on
 	}
 	return n, nil
 }
@@ -170,8 +184,8 @@ func limited(letters iter.Seq2[broker.Buried, error], limit int) iter.Seq2[broke
 	}
 }
 
-// findLetters returns the letters with these numbers or ids, in the order in which they were buried. An id may be that of several.
-func findLetters(ctx context.Context, conn *broker.Conn, ids []string) ([]broker.Buried, error) {
+// findLetters returns the letters with these numbers or ids, in the order in which they were buried, and which are not there. An id may be that of several.
+func findLetters(ctx context.Context, conn *broker.Conn, ids []string) (letters []broker.Buried, absent []string, err error) {
 	found := map[uint64]broker.Buried{}
 	missing := map[string]bool{}
 	for _, id := range ids {
@@ -185,7 +199,7 @@ func findLetters(ctx context.Context, conn *broker.Conn, ids []string) ([]broker
 		case errors.Is(err, broker.ErrNoLetter):
 			missing[id] = true
 		case err != nil:
-			return nil, err
+			return nil, nil, err
 		default:
 			found[seq] = b
 		}
@@ -193,16 +207,13 @@ func findLetters(ctx context.Context, conn *broker.Conn, ids []string) ([]broker
 	if len(missing) > 0 {
 		for b, err := range conn.DeadLetters(ctx, broker.DeadFilter{IDs: sorted(missing)}) {
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			found[b.Sequence] = b
 			delete(missing, b.Letter.ID)
 		}
 	}
-	if len(missing) > 0 {
-		return nil, fmt.Errorf("there is no dead letter %s: it may have been replayed or removed already; nothing was done", strings.Join(sorted(missing), ", "))
-	}
-	return inOrder(found), nil
+	return inOrder(found), sorted(missing), nil
 }
 
 func sorted(set map[string]bool) []string {

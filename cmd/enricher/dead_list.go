@@ -112,11 +112,12 @@ type deadShow struct {
 }
 
 func (s *deadShow) run(ctx context.Context, conn *broker.Conn, con console) error {
-	letters, err := findLetters(ctx, conn, []string{s.ID})
+	choice := DeadChoice{ID: []string{s.ID}}
+	letters, err := choice.choose(ctx, conn)
 	if err != nil {
 		return stopped(ctx, err)
 	}
-	for _, b := range letters {
+	for _, b := range letters.named {
 		text, err := wholeLetter(b, s.JSON)
 		if err != nil {
 			return err

@@ -52,6 +52,9 @@ func (r *deadRemove) run(ctx context.Context, conn *broker.Conn, con console) er
 	if !r.JSON {
 		fmt.Fprintf(con.out, "%s removed\n", count(n, "letter"))
 	}
+	if err == nil {
+		err = letters.absent()
+	}
 	return stopped(ctx, err)
 }
 

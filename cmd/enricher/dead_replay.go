@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -23,7 +24,8 @@ It comes out enriched now: after what followed it in its conversation. One that 
 Letters that hold no event, or not a complete one, cannot be replayed: they are told and stay. Letters with the reason foreign_account
 are only replayed when they are named, or with --reason foreign_account: the key that signed them was not the account's.
 
-It can be stopped at any moment and run again. A letter that was replayed but not removed yet is not replayed twice, if that is within the
+It can be stopped at any moment and run again: of letters that are named, those that are left are replayed, the others are told, and
+the exit code is 1. A letter that was replayed but not removed yet is not replayed twice, if that is within the
 streams' duplicate window (4h15m unless set otherwise).`
 
 // Help implements kong.HelpProvider.
@@ -71,9 +73,9 @@ func (r *deadReplay) run(ctx context.Context, conn *broker.Conn, con console) er
 	case err != nil:
 		return stopped(ctx, err)
 	case kept > 0 && len(r.ID) > 0:
-		return fmt.Errorf("%s could not be replayed", count(kept, "letter"))
+		return errors.Join(fmt.Errorf("%s could not be replayed", count(kept, "letter")), letters.absent())
 	}
-	return nil
+	return letters.absent()
 }
 
 // conclude says what was done, to people.
