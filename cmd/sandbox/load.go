@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -30,6 +31,7 @@ type loadCmd struct {
 	Conversations int           `placeholder:"N" default:"500" help:"Conversations that the webhooks are about (${default}), by Zipf's law."`
 	Seed          uint64        `placeholder:"N" default:"1" help:"The same seed sends the same webhooks at the same times (${default}), but for their idempotency tokens."`
 	Size          int           `placeholder:"BYTES" default:"1024" help:"How large a message's form is (${default})."`
+	Patience      time.Duration `placeholder:"DURATION" default:"2m" help:"With NATS_URL: how long nothing may come out before the rest is given up, and how long NATS may be away (${default})."`
 	Twilio        string        `placeholder:"URL" help:"Base URL of a fake Twilio that is to know the conversations. Without it the enricher is told that there are no such conversations."`
 	JSON          string        `name:"json" placeholder:"FILE" help:"Write the result as JSON; - for the standard output, and then nothing else is written there."`
 	Plot          string        `placeholder:"FILE" help:"Write an SVG of latency by percentile, and of throughput over time."`
@@ -58,7 +60,7 @@ stall of the ingest shows in every webhook that it delays.
   sandbox load --nats-url nats://127.0.0.1:4222 --twilio http://127.0.0.1:8090 --rate 500 --duration 1m
 
 With NATS_URL it reads the streams of RAW, QUEUE, ENRICHED and DEAD, as the user admin of deploy/nats for instance. Another user needs
-the rights to publish to $JS.API.STREAM.NAMES, $JS.API.STREAM.INFO.* and $JS.API.CONSUMER.>, and to subscribe to _INBOX_consumer.>.
+the rights to publish to $JS.API.STREAM.NAMES, $JS.API.STREAM.LIST, $JS.API.STREAM.INFO.* and $JS.API.CONSUMER.>, and to subscribe to _INBOX_consumer.>.
 
 With NATS_URL it waits until all is enriched or dead, and fails when anything that was answered with 2xx was lost, came twice,
 came out of order, or is dead (without --twilio: for another reason than not_found). The exit code also says whether every
@@ -75,6 +77,9 @@ func (c *loadCmd) check() (ps settings.Problems) {
 	}
 	if nats := c.NATS.settings(); nats.URL != "" {
 		ps = append(ps, nats.Check()...)
+	}
+	if c.Patience <= 0 {
+		ps.Add("--patience", "is not positive", "give a duration such as 2m")
 	}
 	for setting, wrong := range map[string]bool{
 		"--rate": c.Rate < 0 || c.Rate > 1e6, "--connections": c.Connections < 1 || c.Connections > 10_000,
@@ -132,8 +137,7 @@ func (c *loadCmd) run(ctx context.Context, p *printer, stdout io.Writer) error {
 		if err != nil {
 			return because(judging, err)
 		}
-		outcome := load.OutcomeOf(verdict)
-		report.Ledger, wrong = &outcome, verdict.Err()
+		report.Ledger, wrong = &verdict.outcome, verdict.err()
 	}
 	return errors.Join(report.write(stdout, c.JSON), report.plot(c.Plot), wrong, report.err())
 }
@@ -188,6 +192,7 @@ func (c *loadCmd) judge(ctx context.Context) (context.Context, *load.Stored, fun
 	if err == nil {
 		var stored *load.Stored
 		if stored, err = load.Mark(ctx, js); err == nil {
+			stored.Patience = c.Patience
 			return ctx, stored, conn.Close, nil
 		}
 	}
@@ -196,17 +201,73 @@ func (c *loadCmd) judge(ctx context.Context) (context.Context, *load.Stored, fun
 }
 
 // settle waits until everything has come out, and judges it.
-func (c *loadCmd) settle(ctx context.Context, p *printer, stored *load.Stored, notes []load.Note) (sandbox.Verdict, error) {
+func (c *loadCmd) settle(ctx context.Context, p *printer, stored *load.Stored, notes []load.Note) (judged, error) {
 	ledger := sandbox.NewLedger()
 	load.Enter(ledger, notes)
 	p.line("waiting for %d events to come out", ledger.Owed())
-	if err := stored.Settle(ctx, ledger.Owed()); err != nil {
-		return sandbox.Verdict{}, err
+	stopTelling := tellQueued(ctx, p, stored)
+	err := stored.Settle(ctx, ledger.Owed())
+	stopTelling()
+	if err != nil {
+		return judged{}, err
 	}
 	verdict, err := stored.Judge(ctx, ledger)
 	if err != nil {
-		return sandbox.Verdict{}, err
+		return judged{}, err
 	}
-	p.line("%s", load.OutcomeOf(verdict))
-	return verdict, nil
+	queued := 0
+	if verdict.Lost > 0 {
+		if queued, err = stored.Queued(ctx); err != nil {
+			return judged{}, err
+		}
+	}
+	j := judged{verdict, load.OutcomeOf(verdict).Waiting(queued)}
+	p.line("%s", j.outcome)
+	return j, nil
+}
+
+// tellQueued says from time to time how many events are queued, until stop is called.
+func tellQueued(ctx context.Context, p *printer, stored *load.Stored) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		tick := time.NewTicker(tellEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+			if n, err := stored.Queued(ctx); err == nil && n > 0 { // Settle tells of an error that lasts
+				p.line("%d events are queued: if that stays so, see the enricher's /readyz", n)
+			}
+		}
+	})
+	return func() {
+		cancel()
+		telling.Wait()
+	}
+}
+
+// tellEvery is how often a load that waits tells what it waits for.
+const tellEvery = 10 * time.Second
+
+// judged is a verdict, and the outcome that knows of what is queued.
+type judged struct {
+	verdict sandbox.Verdict
+	outcome load.Outcome
+}
+
+// err returns nil if everything came out as it must. What is queued may yet do.
+func (j judged) err() error {
+	if j.outcome.Queued == 0 {
+		return j.verdict.Err()
+	}
+	waiting := fmt.Errorf("%d events are still queued: see the enricher's /readyz", j.outcome.Queued)
+	rest := j.verdict
+	if rest.Lost = j.outcome.Lost; rest.Err() == nil {
+		return waiting
+	}
+	return errors.Join(waiting, rest.Err())
 }

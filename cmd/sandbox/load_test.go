@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -14,13 +15,13 @@ import (
 )
 
 // underLoad starts everything, and returns it with arguments that put it under load.
-func underLoad(t *testing.T) (*pipeline, []string) {
+func underLoad(t *testing.T, faults ...sandbox.Fault) (*pipeline, []string) {
 	t.Helper()
 	var a account
 	cast := a.cast()
 	pipe, _, err := startPipeline(t.Context(), pipelineConfig{
 		dir: t.TempDir(), listen: "127.0.0.1:0", natsListen: "127.0.0.1:0", account: cast.Account, token: a.token(),
-		world: sandbox.NewWorld(cast.State(a.token())), log: slog.New(slog.DiscardHandler),
+		world: sandbox.NewWorld(cast.State(a.token())), faults: faults, log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -67,6 +68,19 @@ func TestLoadThatDiesIsJudgedToo(t *testing.T) {
 	p := start(t, append(args, "--nats-url", pipe.nats, "--rate", "100", "--duration", "1s")...)
 	p.wait(t)
 	p.find(t, ` 0 enriched, [1-9][0-9]* dead; 0 lost, 0 twice, 0 out of order, 0 other faults`)
+}
+
+// What waits in QUEUE, as while Twilio refuses the account, is not lost, and the way on is said.
+func TestLoadThatIsHeldIsNotLost(t *testing.T) {
+	pipe, args := underLoad(t, sandbox.Fault{Status: 401})
+	out, told := &output{}, &output{}
+	err := run(t.Context(), append(args, "--nats-url", pipe.nats, "--rate", "100", "--duration", "500ms", "--patience", "1s"), noEnv, out, out)
+	if exitCode(err, told) != exitFailed || !strings.Contains(told.String(), "still queued: see the enricher's /readyz") || strings.Contains(told.String(), "lost") {
+		t.Errorf("got %q, want that it is still queued and not lost", told)
+	}
+	if !regexp.MustCompile(` 0 enriched, 0 dead; [1-9][0-9]* still queued, 0 lost`).MatchString(out.String()) {
+		t.Errorf("got no event still queued in:\n%s", out)
+	}
 }
 
 // A closed loop ends when its time is over, and without NATS only answers are judged.

@@ -12,6 +12,7 @@ type Outcome struct {
 	Enriched   int `json:"enriched"`
 	Dead       int `json:"dead"`
 	Lost       int `json:"lost"`
+	Queued     int `json:"still_queued,omitempty"` // not counted as lost
 	Twice      int `json:"twice"`
 	OutOfOrder int `json:"out_of_order"`
 	Other      int `json:"other_faults"` // refused but stored, wrongly dead, missed, with an old roster, or strange
@@ -25,8 +26,19 @@ func OutcomeOf(v sandbox.Verdict) Outcome {
 	}
 }
 
+// Waiting returns o for when queued events still wait to be worked on: what has not come out is among them, as far as they go.
+func (o Outcome) Waiting(queued int) Outcome {
+	o.Queued = min(o.Lost, queued)
+	o.Lost -= o.Queued
+	return o
+}
+
 // String returns one line, for people.
 func (o Outcome) String() string {
-	return fmt.Sprintf("ledger: %d events answered with 2xx, %d enriched, %d dead; %d lost, %d twice, %d out of order, %d other faults",
-		o.Owed, o.Enriched, o.Dead, o.Lost, o.Twice, o.OutOfOrder, o.Other)
+	waiting := ""
+	if o.Queued > 0 {
+		waiting = fmt.Sprintf("%d still queued, ", o.Queued)
+	}
+	return fmt.Sprintf("ledger: %d events answered with 2xx, %d enriched, %d dead; %s%d lost, %d twice, %d out of order, %d other faults",
+		o.Owed, o.Enriched, o.Dead, waiting, o.Lost, o.Twice, o.OutOfOrder, o.Other)
 }

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -25,9 +26,11 @@ const (
 
 // Stored is what the streams have stored since a mark: what came of a run. Nobody else may send during it.
 type Stored struct {
-	js                jetstream.JetStream
-	marks             map[events.Stage]mark
-	patience, silence time.Duration
+	js       jetstream.JetStream
+	marks    map[events.Stage]mark
+	queue    string        // the stream of what waits to be worked on; "" for none
+	Patience time.Duration // how long nothing may come out before the rest is given up, and how long NATS may be away; 2 min
+	silence  time.Duration
 }
 
 // mark is where a stream ended.
@@ -38,7 +41,7 @@ type mark struct {
 
 // Mark returns a Stored that begins at the present end of the streams.
 func Mark(ctx context.Context, js jetstream.JetStream) (*Stored, error) {
-	s := &Stored{js: js, marks: map[events.Stage]mark{}, patience: patience, silence: silence}
+	s := &Stored{js: js, marks: map[events.Stage]mark{}, Patience: patience, silence: silence}
 	for _, stage := range stages() {
 		name, err := js.StreamNameBySubject(ctx, pattern(stage))
 		if err != nil {
@@ -50,12 +53,44 @@ func Mark(ctx context.Context, js jetstream.JetStream) (*Stored, error) {
 		}
 		s.marks[stage] = mark{name, stream.CachedInfo().State.LastSeq}
 	}
+	var err error
+	if s.queue, err = queueOf(ctx, js, s.marks[events.StageRaw].stream); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
 // pattern returns the filter for every event of a stage. It is needed even within the stage's stream, which may hold other messages
 // too.
 func pattern(stage events.Stage) string { return events.Pattern(stage, "", "", "", "") }
+
+// queueOf returns the name of the stream that takes from raw what is to be worked on, which has no subjects to find it by; "" when there is none.
+func queueOf(ctx context.Context, js jetstream.JetStream, raw string) (string, error) {
+	streams := js.ListStreams(ctx)
+	name := ""
+	for info := range streams.Info() {
+		if info.Config.Retention == jetstream.WorkQueuePolicy &&
+			slices.ContainsFunc(info.Config.Sources, func(from *jetstream.StreamSource) bool { return from.Name == raw }) {
+			name = info.Config.Name
+		}
+	}
+	if err := streams.Err(); err != nil {
+		return "", fmt.Errorf("find the stream of queued events: %w", err)
+	}
+	return name, nil
+}
+
+// Queued returns how many events wait to be worked on, whoever sent them; 0 where nothing queues any.
+func (s *Stored) Queued(ctx context.Context) (int, error) {
+	if s.queue == "" {
+		return 0, nil
+	}
+	stream, err := s.js.Stream(ctx, s.queue)
+	if err != nil {
+		return 0, fmt.Errorf("look at the stream of queued events: %w", err)
+	}
+	return int(stream.CachedInfo().State.Msgs), nil //nolint:gosec // not that many
+}
 
 // atMost returns how many messages of any kind a stage's stream has stored since the mark. That is cheap to ask.
 func (s *Stored) atMost(ctx context.Context, stage events.Stage) (int, error) {
@@ -122,7 +157,7 @@ func (s *Stored) Settle(ctx context.Context, owed int) error {
 		if since = since.Add(away); out != last {
 			last, since = out, time.Now()
 		}
-		if out >= owed || time.Since(since) > s.patience {
+		if out >= owed || time.Since(since) > s.Patience {
 			return nil
 		}
 		select {
@@ -142,7 +177,7 @@ func (s *Stored) insist(ctx context.Context, try func() error) (away time.Durati
 		if err == nil {
 			return away, nil
 		}
-		if away = time.Since(began); away > s.patience {
+		if away = time.Since(began); away > s.Patience {
 			return away, fmt.Errorf("NATS has not answered as it should for %s (see that it runs, then start again): %w", away.Round(time.Second), err)
 		}
 		select {

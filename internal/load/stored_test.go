@@ -207,7 +207,7 @@ func (c *frailConn) Read(b []byte) (int, error) {
 func TestNATSThatStaysAwayIsAnError(t *testing.T) {
 	s := newStore(t)
 	stored := s.mark()
-	stored.patience = 300 * time.Millisecond
+	stored.Patience = 300 * time.Millisecond
 	s.server.Shutdown()
 	_, judged := stored.Judge(t.Context(), sandbox.NewLedger())
 	for name, err := range map[string]error{"Settle": stored.Settle(t.Context(), 1), "Judge": judged} {
@@ -217,8 +217,8 @@ func TestNATSThatStaysAwayIsAnError(t *testing.T) {
 	}
 	s.start()
 	began := time.Now()
-	if err := stored.Settle(t.Context(), 1); err != nil || time.Since(began) < stored.patience {
-		t.Errorf("got %v after %s, want nil when nothing comes out for %s", err, time.Since(began), stored.patience)
+	if err := stored.Settle(t.Context(), 1); err != nil || time.Since(began) < stored.Patience {
+		t.Errorf("got %v after %s, want nil when nothing comes out for %s", err, time.Since(began), stored.Patience)
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
