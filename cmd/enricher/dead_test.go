@@ -304,19 +304,19 @@ func TestNamedLettersAreDoneWhereSomeAreGone(t *testing.T) {
 	for n := range 6 {
 		w.bury(letterOf(message(n, 1), events.ReasonOverdue))
 	}
-	w.dead(exitOK, "replay", "1", "2")
+	w.dead(process.OK, "replay", "1", "2")
 	for _, step := range []struct{ args, done, missing string }{
 		{"replay 1 2 3", "1 letter replayed", "there is no dead letter 1, 2: "},
 		{"replay 1 4 none --json", `"letter":4`, "there is no dead letter 1, none: "},
 		{"rm --yes 4 5", "1 letter removed", "there is no dead letter 4: "},
 		{"rm --yes 1 5", "nothing was done", "there is no dead letter 1, 5: "},
 	} {
-		out := w.dead(exitFailure, strings.Fields(step.args)...)
+		out := w.dead(process.Failed, strings.Fields(step.args)...)
 		if !strings.Contains(out, step.done) || !strings.Contains(out, step.missing) {
 			t.Errorf("%s: got %q, want %q and %q", step.args, out, step.done, step.missing)
 		}
 	}
-	if out := w.dead(exitOK, "ls", "--json"); len(lines(out)) != 1 || !strings.Contains(out, `"letter":6`) {
+	if out := w.dead(process.OK, "ls", "--json"); len(lines(out)) != 1 || !strings.Contains(out, `"letter":6`) {
 		t.Errorf("got %q left, want letter 6", out)
 	}
 }

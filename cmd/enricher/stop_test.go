@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/rollcall-events/rollcall/cmd/internal/process"
 )
 
 // Told to stop while Twilio does not answer: readiness is red at once, what is answered within the bound is finished, the rest is given back, and nothing is
@@ -50,7 +52,7 @@ func TestStoppingFinishesOrGivesBackWhatIsUnderWay(t *testing.T) {
 	if took := time.Since(began); took > bound {
 		t.Errorf("got the event that was answered %s after the signal, want it finished within %s", took, bound)
 	}
-	if code, took := <-ended, time.Since(began); code != exitOK || took > bound+closeTimeout {
+	if code, took := <-ended, time.Since(began); code != process.OK || took > bound+5*time.Second {
 		t.Errorf("got exit code %d after %s, want 0 after %s and what it takes to close", code, took, bound)
 	}
 
