@@ -40,7 +40,7 @@ func (c *Conn) Audit(ctx context.Context, after time.Duration) {
 	tick := time.NewTicker(min(max(after/4, 100*time.Millisecond), 15*time.Second))
 	defer tick.Stop()
 	c.metrics.auditing()
-	idle := newOutage(c.log.With("client", c.cfg.Name), "audit")
+	auditOutage := newOutage(c.log.With("client", c.cfg.Name), "audit")
 	var a *audit
 	for {
 		select {
@@ -57,7 +57,7 @@ func (c *Conn) Audit(ctx context.Context, after time.Duration) {
 			a = newAudit(c, after)
 		}
 		if err := a.round(ctx); ctx.Err() == nil {
-			idle.note(allPartitions, err)
+			auditOutage.note(allPartitions, err)
 		}
 	}
 }

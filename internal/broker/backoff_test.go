@@ -3,10 +3,10 @@ package broker
 import "testing"
 
 func TestANewConnectionEndsABackOff(t *testing.T) {
-	again := make(chan struct{})
-	close(again)
+	reconnected := make(chan struct{})
+	close(reconnected)
 	b := backoff{last: backoffMost}
-	b.sleep(t.Context(), again)
+	b.sleep(t.Context(), reconnected)
 	if b.last != 0 {
 		t.Errorf("got %v, want to begin anew", b.last)
 	}
@@ -15,14 +15,14 @@ func TestANewConnectionEndsABackOff(t *testing.T) {
 func TestEachNewConnectionIsTold(t *testing.T) {
 	n := natsAway(t)
 	for range 2 {
-		again := n.conn.nextConnection()
+		reconnected := n.conn.nextConnection()
 		select {
-		case <-again:
+		case <-reconnected:
 			t.Fatal("got a connection, want none before NATS is there")
 		default:
 		}
 		n.start()
-		eventually(t, "the new connection is told", func() bool { return isClosed(again) })
+		eventually(t, "the new connection is told", func() bool { return isClosed(reconnected) })
 		n.server.Shutdown()
 		eventually(t, "the connection is lost", func() bool { return !n.conn.nc.IsConnected() })
 	}

@@ -27,31 +27,31 @@ const (
 
 // Conn is a connection to NATS that outlives every outage. Its methods may be called concurrently.
 type Conn struct {
-	cfg         Config
-	log         *slog.Logger
-	nc          *nats.Conn
-	js          jetstream.JetStream
-	metrics     *metrics
-	denials     denials
-	unstored    unstored
-	acks        acks
-	checkpoints *checkpointCache
-	closed      chan struct{}
-	now         func() time.Time
-	opened      time.Time                          // what tasks count their time from, by the monotonic clock
-	decode      func([]byte) (events.Event, error) // a message of RAW
-	member      string                             // this process's name among the enrichers
-	idle        *outage                            // tells when no tasks can be taken
-	strangers   *outage                            // tells when the other enrichers cannot be found
-	payload     atomic.Int64                       // what maxPayload returns; 0 until it is known
-	enrichers   atomic.Int64                       // how many processes Work, as far as this one knows; 0 while it does not
-	audits      atomic.Bool                        // this process is the one that audits
+	cfg          Config
+	log          *slog.Logger
+	nc           *nats.Conn
+	js           jetstream.JetStream
+	metrics      *metrics
+	denials      denials
+	unstored     unstored
+	acks         acks
+	checkpoints  *checkpointCache
+	closed       chan struct{}
+	now          func() time.Time
+	opened       time.Time                          // what tasks count their time from, by the monotonic clock
+	decode       func([]byte) (events.Event, error) // a message of RAW
+	member       string                             // this process's name among the enrichers
+	takeOutage   *outage                            // tells when no tasks can be taken
+	memberOutage *outage                            // tells when the other enrichers cannot be found
+	payload      atomic.Int64                       // what maxPayload returns; 0 until it is known
+	enrichers    atomic.Int64                       // how many processes Work, as far as this one knows; 0 while it does not
+	audits       atomic.Bool                        // this process is the one that audits
 
-	mu        sync.Mutex
-	streams   map[string]jetstream.Stream // handles, not state
-	consumers map[int]*consumer           // of QUEUE's partitions: each the last that is known of
-	problem   string                      // that NATS reported last
-	again     chan struct{}               // closed when the connection is made, or made again
+	mu          sync.Mutex
+	streams     map[string]jetstream.Stream // handles, not state
+	consumers   map[int]*consumer           // of QUEUE's partitions: each the last that is known of
+	problem     string                      // that NATS reported last
+	reconnected chan struct{}               // closed when the connection is made, or made again
 }
 
 // Connect returns a Conn, also when NATS is not there yet: it then connects in the background, and it does so
@@ -85,13 +85,13 @@ func connect(ctx context.Context, cfg Config, more ...nats.Option) (*Conn, error
 		member:      rand.Text(),
 		streams:     make(map[string]jetstream.Stream),
 		consumers:   make(map[int]*consumer),
-		again:       make(chan struct{}),
+		reconnected: make(chan struct{}),
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	log := c.log.With("client", cfg.Name)
-	c.idle, c.strangers = newOutage(log, "take tasks"), newOutage(log, "find the other enrichers")
+	c.takeOutage, c.memberOutage = newOutage(log, "take tasks"), newOutage(log, "find the other enrichers")
 	if err := c.metrics.register(cfg.Registerer, cfg.Name); err != nil {
 		return nil, err
 	}
@@ -245,14 +245,14 @@ func (c *Conn) Close(ctx context.Context) error {
 func (c *Conn) nextConnection() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.again
+	return c.reconnected
 }
 
 func (c *Conn) tellConnected() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	close(c.again)
-	c.again = make(chan struct{})
+	close(c.reconnected)
+	c.reconnected = make(chan struct{})
 }
 
 // connection reports whether the connection is up, and its number among those made so far. Two calls that say "up" with the same

@@ -368,14 +368,14 @@ func TestEveryKeyHasOnePartition(t *testing.T) {
 		second.Refs.MessageSID = ""
 		publish(t, c, first, second)
 	}
-	lanes, used := map[string]string{}, map[string]bool{}
+	subjects, used := map[string]string{}, map[string]bool{}
 	for _, task := range work(t, c).take(t, 2*keys) {
-		lane := task.lane
-		if was, ok := lanes[task.key()]; ok && was != lane {
-			t.Errorf("key %s: got %s, want %s", task.key(), lane, was)
+		subject := task.subject
+		if was, ok := subjects[task.key()]; ok && was != subject {
+			t.Errorf("key %s: got %s, want %s", task.key(), subject, was)
 		}
-		lanes[task.key()] = lane
-		used[strings.Split(lane, ".")[2]] = true
+		subjects[task.key()] = subject
+		used[strings.Split(subject, ".")[2]] = true
 	}
 	if len(used) < 6 {
 		t.Errorf("got %d partitions in use for %d keys, want most of 8", len(used), keys)

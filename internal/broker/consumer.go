@@ -16,17 +16,17 @@ type consumer struct {
 	ackWait atomic.Int64 // nanoseconds
 	gone    atomic.Bool  // it was deleted, and so its tasks have lapsed
 
-	furthest atomic.Pointer[place] // of all tasks, by RAW's order
+	furthest atomic.Pointer[taskPlace] // of all tasks, by RAW's order
 }
 
-// place is where an event stands in RAW and in QUEUE.
-type place struct {
+// taskPlace is where an event stands in RAW and in QUEUE.
+type taskPlace struct {
 	origin
 	queue uint64
 }
 
 // came notes where a task stands.
-func (from *consumer) came(at place) {
+func (from *consumer) came(at taskPlace) {
 	if last := from.furthest.Load(); last == nil || last.epoch != at.epoch || last.seq < at.seq {
 		from.furthest.Store(&at)
 	}

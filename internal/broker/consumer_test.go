@@ -108,7 +108,7 @@ func TestATaskOfADeletedConsumerLapses(t *testing.T) {
 	_, c := provisioned(t, small)
 	publish(t, c, event(key(1), 1))
 	task := work(t, c).take(t, 1)[0]
-	consumer := consumerName(int(task.lane[len("rollcall.queue.")] - '0'))
+	consumer := consumerName(int(task.subject[len("rollcall.queue.")] - '0'))
 	if err := c.js.DeleteConsumer(t.Context(), queueStream, consumer); err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func runLanes(ctx context.Context, lanes [][]Buried, do func(ctx context.Context
 // laned cuts letters into parts that fit into memory, each sorted into the lanes of its keys.
 func laned(letters iter.Seq2[Buried, error]) iter.Seq2[[][]Buried, error] {
 	return func(yield func([][]Buried, error) bool) {
-		var part lanes
+		var part letterLanes
 		for b, err := range letters {
 			if err != nil {
 				yield(nil, err)
@@ -77,7 +77,7 @@ func laned(letters iter.Seq2[Buried, error]) iter.Seq2[[][]Buried, error] {
 			if !yield(part.byKey, nil) {
 				return
 			}
-			part = lanes{}
+			part = letterLanes{}
 		}
 		if len(part.byKey) > 0 {
 			yield(part.byKey, nil)
@@ -85,13 +85,13 @@ func laned(letters iter.Seq2[Buried, error]) iter.Seq2[[][]Buried, error] {
 	}
 }
 
-type lanes struct {
+type letterLanes struct {
 	byKey          [][]Buried
 	index          map[string]int // of a key in byKey
 	letters, bytes int
 }
 
-func (l *lanes) add(b Buried) {
+func (l *letterLanes) add(b Buried) {
 	if l.index == nil {
 		l.index = make(map[string]int)
 	}
@@ -106,4 +106,4 @@ func (l *lanes) add(b Buried) {
 	l.bytes += b.Size
 }
 
-func (l *lanes) full() bool { return l.letters >= laneLetters || l.bytes >= laneBytes }
+func (l *letterLanes) full() bool { return l.letters >= laneLetters || l.bytes >= laneBytes }

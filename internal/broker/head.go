@@ -65,7 +65,7 @@ func (t *Task) firstUndone(ctx context.Context, cp checkpoint) (uint64, error) {
 		from = 0
 	}
 	for range headWalk {
-		m, err := t.conn.getFrom(ctx, queueStream, t.lane, from)
+		m, err := t.conn.getFrom(ctx, queueStream, t.subject, from)
 		if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && m.Sequence > t.queue {
 			return 0, nil
 		}

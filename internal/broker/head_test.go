@@ -32,7 +32,7 @@ func TestATaskThatQueueHasNotReachedIsNotTakenForDone(t *testing.T) {
 	publish(t, c, event(key(1), 1))
 	w := work(t, c)
 	task := w.take(t, 1)[0]
-	task.queue, task.lane = task.queue+100, task.lane+"0" // stands for servers that are all behind
+	task.queue, task.subject = task.queue+100, task.subject+"0" // stands for servers that are all behind
 	if ok, err := task.Head(t.Context()); ok || !errors.Is(err, ErrEarly) {
 		t.Fatalf("Head: got %v, %v, want false, %v", ok, err, ErrEarly)
 	}

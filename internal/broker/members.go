@@ -115,7 +115,7 @@ func (m *members) ask(ctx context.Context, what func(context.Context) error) {
 	asking, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	if err := what(asking); ctx.Err() == nil {
-		m.conn.strangers.note(allPartitions, err)
+		m.conn.memberOutage.note(allPartitions, err)
 	}
 }
 

@@ -151,7 +151,7 @@ func (tm *team) strayed(partitions int) (n int) {
 	owners, _ := owners(shareOut(all, partitions))
 	for i, w := range tm.workers {
 		for len(w.tasks) > 0 {
-			partition, _ := strconv.Atoi(strings.Split((<-w.tasks).lane, ".")[2])
+			partition, _ := strconv.Atoi(strings.Split((<-w.tasks).subject, ".")[2])
 			if owners[partition] != tm.conns[i].member {
 				n++
 			}
@@ -407,14 +407,14 @@ func TestAnOutageIsToldOnce(t *testing.T) {
 	w.take(t, 1)
 	// As when the consumers' leaders are away: the connection is there, and no pull goes on.
 	for p := range 8 {
-		c.idle.note(p, errStalled)
+		c.takeOutage.note(p, errStalled)
 	}
 	s.Shutdown()
 	serve(t, EmbeddedConfig{Dir: dir, Listen: address, SyncAlways: true})
 	eventually(t, "published again", func() bool { _, err := c.PublishRaw(t.Context(), event(key(2), 1)); return err == nil })
 	eventually(t, "the new one is delivered", func() bool { return w.take(t, 1)[0].Event().Key() == key(2) })
 	for p := range 8 {
-		c.idle.note(p, nil)
+		c.takeOutage.note(p, nil)
 	}
 	for text, want := range map[string]int{"does not answer as it should": 1, "NATS answers again": 1} {
 		if got := strings.Count(logged.String(), text); got != want {

@@ -29,9 +29,9 @@ func (o *Outbox) Run(ctx context.Context) error {
 	defer mending.Wait()
 
 	var wait backoff
-	p, failing := new(pass), false
+	p, failing := new(drainPass), false
 	for ctx.Err() == nil {
-		again := o.conn.nextConnection()
+		reconnected := o.conn.nextConnection()
 		err := o.drain(ctx, p)
 		if p.freed {
 			wait.reset()
@@ -43,9 +43,9 @@ func (o *Outbox) Run(ctx context.Context) error {
 		failing = why != nil
 		switch {
 		case err != nil:
-			wait.sleep(ctx, again)
+			wait.sleep(ctx, reconnected)
 		case why != nil:
-			o.drainBehind(ctx, p, func(ctx context.Context) { wait.sleep(ctx, again) })
+			o.drainBehind(ctx, p, func(ctx context.Context) { wait.sleep(ctx, reconnected) })
 		default:
 			if o.settled(ctx) {
 				wait.reset()
@@ -58,7 +58,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 }
 
 // drainBehind goes on with p behind what is stuck, for as long as wait waits.
-func (o *Outbox) drainBehind(ctx context.Context, p *pass, wait func(context.Context)) {
+func (o *Outbox) drainBehind(ctx context.Context, p *drainPass, wait func(context.Context)) {
 	draining, stop := context.WithCancel(ctx)
 	var behind sync.WaitGroup
 	behind.Go(func() {
@@ -120,7 +120,7 @@ func (o *Outbox) idle(ctx context.Context) {
 }
 
 // drain goes on with p to the end of the disk. An error says why it did not come there, other than that some keys are stuck.
-func (o *Outbox) drain(ctx context.Context, p *pass) error {
+func (o *Outbox) drain(ctx context.Context, p *drainPass) error {
 	for {
 		w, err := o.oldest(ctx, p)
 		if err != nil {
@@ -140,7 +140,7 @@ func (o *Outbox) drain(ctx context.Context, p *pass) error {
 }
 
 // move moves what can be moved of w.
-func (o *Outbox) move(ctx context.Context, p *pass, w *window) error {
+func (o *Outbox) move(ctx context.Context, p *drainPass, w *window) error {
 	sending, stop := o.conn.whileConnected(ctx)
 	n, err := w.move(ctx, func(_ context.Context, m *jetstream.RawStreamMsg) error { return o.forward(sending, m) })
 	stop()
@@ -164,10 +164,10 @@ func (o *Outbox) move(ctx context.Context, p *pass, w *window) error {
 // connection is not acknowledged on this one. stop must be called.
 func (c *Conn) whileConnected(ctx context.Context) (connected context.Context, stop func()) {
 	connected, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	again := c.nextConnection()
+	reconnected := c.nextConnection()
 	go func() {
 		select {
-		case <-again:
+		case <-reconnected:
 			cancel()
 		case <-connected.Done():
 		}
@@ -176,7 +176,7 @@ func (c *Conn) whileConnected(ctx context.Context) (connected context.Context, s
 }
 
 // oldest reads the first messages that p has not come to.
-func (o *Outbox) oldest(ctx context.Context, p *pass) (*window, error) {
+func (o *Outbox) oldest(ctx context.Context, p *drainPass) (*window, error) {
 	var messages []*jetstream.RawStreamMsg
 	bytes, next := 0, max(p.next, 1)
 	for len(messages) < windowMessages && bytes < windowBytes {
@@ -244,7 +244,7 @@ func (o *Outbox) letterOf(m *nats.Msg) events.DeadLetter {
 
 // remove takes what w has moved off the disk: what stayed would be sent again, and be a second event when NATS
 // has forgotten its id by then. So this too is finished when being shut down.
-func (o *Outbox) remove(ctx context.Context, p *pass, w *window) error {
+func (o *Outbox) remove(ctx context.Context, p *drainPass, w *window) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer cancel()
 	if w.done() && len(p.stuck) == 0 {

@@ -231,7 +231,7 @@ func series(k, n int) (all []events.Event) {
 
 // What a pass leaves behind is bounded: beyond that it ends, and the next begins from the front.
 func TestAPassLeavesOnlySoManyKeysBehind(t *testing.T) {
-	p, refused := new(pass), errors.New("refused")
+	p, refused := new(drainPass), errors.New("refused")
 	leave := func(k int) error {
 		m := &jetstream.RawStreamMsg{Subject: event(key(k), 0).Subject(events.StageRaw), Sequence: uint64(k) + 1}
 		return p.leave(newWindow([]*jetstream.RawStreamMsg{m}, m.Sequence+1), refused)

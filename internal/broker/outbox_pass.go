@@ -13,9 +13,9 @@ import (
 // they.
 const stuckMost = 10_000
 
-// pass goes through the outbox once, oldest first and a window at a time. A key is stuck when NATS refuses a message of it: that
+// drainPass goes through the outbox once, oldest first and a window at a time. A key is stuck when NATS refuses a message of it: that
 // stays, with all that follows on the key, and the pass goes on behind. The next one tries again.
-type pass struct {
+type drainPass struct {
 	next  uint64              // where to read on; before it there are messages of stuck keys alone
 	stuck map[string]struct{} // keys
 	why   error               // the first of them is stuck
@@ -25,33 +25,33 @@ type pass struct {
 }
 
 // following is the next pass, after one that ended with err.
-func (p *pass) following(err error) *pass {
+func (p *drainPass) following(err error) *drainPass {
 	if err != nil {
-		return &pass{left: math.MaxUint64}
+		return &drainPass{left: math.MaxUint64}
 	}
-	return &pass{left: p.next}
+	return &drainPass{left: p.next}
 }
 
 // trouble is why not everything can be moved; nil when all can.
-func (p *pass) trouble(err error) error {
+func (p *drainPass) trouble(err error) error {
 	if err != nil {
 		return err
 	}
 	return p.why
 }
 
-func (p *pass) isStuck(m *jetstream.RawStreamMsg) bool {
+func (p *drainPass) isStuck(m *jetstream.RawStreamMsg) bool {
 	_, stuck := p.stuck[orderKey(m)]
 	return stuck
 }
 
 // moved notes what NATS has of w.
-func (p *pass) moved(w *window) {
-	p.freed = p.freed || slices.ContainsFunc(w.lanes, func(l *lane) bool { return l.moved > 0 && l.messages[0].Sequence < p.left })
+func (p *drainPass) moved(w *window) {
+	p.freed = p.freed || slices.ContainsFunc(w.lanes, func(l *drainLane) bool { return l.moved > 0 && l.messages[0].Sequence < p.left })
 }
 
 // leave goes on behind w, of which NATS has refused whatever has not been moved, and says why.
-func (p *pass) leave(w *window, why error) error {
+func (p *drainPass) leave(w *window, why error) error {
 	for _, l := range w.lanes {
 		if l.moved == len(l.messages) {
 			continue

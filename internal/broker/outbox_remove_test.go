@@ -27,7 +27,7 @@ func TestOutboxRemovesOnlyWhatWasMoved(t *testing.T) {
 			kept = append(kept, e)
 		}
 	}
-	p := new(pass)
+	p := new(drainPass)
 	for step := range steps {
 		if random.IntN(3) == 0 {
 			p = p.following(nil)

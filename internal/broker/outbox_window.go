@@ -23,13 +23,13 @@ const (
 type window struct {
 	messages []*jetstream.RawStreamMsg // oldest first, without those of stuck keys
 	end      uint64                    // the first sequence behind it
-	lanes    []*lane                   // the longest first, for it takes longest
+	lanes    []*drainLane              // the longest first, for it takes longest
 	away     atomic.Bool               // NATS: there is no point in sending more
 }
 
-// lane is a window's messages of one key, in order. The next is sent when NATS has acknowledged the one before: of
+// drainLane is a window's messages of one key, in order. The next is sent when NATS has acknowledged the one before: of
 // two that are under way at once the first may fail and the second be stored.
-type lane struct {
+type drainLane struct {
 	key      string
 	messages []*jetstream.RawStreamMsg
 	moved    int // this many of them, from the first on, are in NATS
@@ -37,18 +37,18 @@ type lane struct {
 
 func newWindow(messages []*jetstream.RawStreamMsg, end uint64) *window {
 	w := &window{messages: messages, end: end}
-	byKey := make(map[string]*lane)
+	byKey := make(map[string]*drainLane)
 	for _, m := range messages {
 		key := orderKey(m)
 		l, ok := byKey[key]
 		if !ok {
-			l = &lane{key: key}
+			l = &drainLane{key: key}
 			byKey[key] = l
 			w.lanes = append(w.lanes, l)
 		}
 		l.messages = append(l.messages, m)
 	}
-	slices.SortStableFunc(w.lanes, func(a, b *lane) int { return len(b.messages) - len(a.messages) })
+	slices.SortStableFunc(w.lanes, func(a, b *drainLane) int { return len(b.messages) - len(a.messages) })
 	return w
 }
 
@@ -78,7 +78,7 @@ func (w *window) move(ctx context.Context, forward func(context.Context, *jetstr
 }
 
 // moveLane sends the messages of one key up to the first that is not taken.
-func (w *window) moveLane(ctx context.Context, l *lane, forward func(context.Context, *jetstream.RawStreamMsg) error) error {
+func (w *window) moveLane(ctx context.Context, l *drainLane, forward func(context.Context, *jetstream.RawStreamMsg) error) error {
 	for _, m := range l.messages {
 		if w.away.Load() || ctx.Err() != nil {
 			return ctx.Err()
@@ -110,5 +110,5 @@ func firstOf(errs []error) error {
 
 // done reports whether every message has been moved.
 func (w *window) done() bool {
-	return !slices.ContainsFunc(w.lanes, func(l *lane) bool { return l.moved < len(l.messages) })
+	return !slices.ContainsFunc(w.lanes, func(l *drainLane) bool { return l.moved < len(l.messages) })
 }

@@ -26,7 +26,7 @@ type Task struct {
 	*consumer
 	msg     delivery
 	content *content // nil once it was shed, until Head has read it again
-	lane    string   // the subject of every message on the key in QUEUE
+	subject string   // the subject of every message on the key in QUEUE
 	queue   uint64   // the sequence in QUEUE
 	origin  origin
 	held    atomic.Int64 // until when: nanoseconds after conn.opened
@@ -56,7 +56,7 @@ func (from *consumer) newTask(msg jetstream.Msg) (*Task, error) {
 	}
 	t := &Task{
 		consumer: from, msg: newDelivery(replies{from}, msg.Reply()), content: content,
-		lane: subject, queue: meta.Sequence.Stream, origin: o,
+		subject: subject, queue: meta.Sequence.Stream, origin: o,
 	}
 	t.hold()
 	return t, nil
@@ -104,7 +104,7 @@ func (t *Task) Event() events.Event {
 func (t *Task) Shed() { t.content = nil }
 
 // key is what order is kept on.
-func (t *Task) key() string { return t.lane[strings.LastIndexByte(t.lane, '.')+1:] }
+func (t *Task) key() string { return t.subject[strings.LastIndexByte(t.subject, '.')+1:] }
 
 // Context is the trace of the webhook; it has no deadline.
 func (t *Task) Context() context.Context { return t.traced(context.Background()) }

@@ -28,7 +28,7 @@ const (
 func (c *Conn) Work(ctx context.Context, handle func(*Task)) error {
 	var wait backoff
 	for {
-		started, again := c.now(), c.nextConnection()
+		started, reconnected := c.now(), c.nextConnection()
 		err := c.workAll(ctx, handle)
 		if c.now().Sub(started) > backoffMost {
 			wait.reset()
@@ -40,8 +40,8 @@ func (c *Conn) Work(ctx context.Context, handle func(*Task)) error {
 			return fmt.Errorf("take tasks: %w", nats.ErrConnectionClosed)
 		default:
 		}
-		c.idle.note(allPartitions, err)
-		wait.sleep(ctx, again)
+		c.takeOutage.note(allPartitions, err)
+		wait.sleep(ctx, reconnected)
 	}
 }
 
@@ -55,7 +55,7 @@ func (c *Conn) workAll(ctx context.Context, handle func(*Task)) error {
 	if err != nil {
 		return err
 	}
-	c.idle.note(allPartitions, nil)
+	c.takeOutage.note(allPartitions, nil)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	ranks := newRanks(partitions)
@@ -104,7 +104,7 @@ func (c *Conn) workPartition(ctx context.Context, p int, ranks *ranks, handle fu
 	watch := &watchdog{conn: c, partition: p}
 	defer watch.close()
 	for {
-		again := c.nextConnection()
+		reconnected := c.nextConnection()
 		pulling, end, rank := ranks.begin(ctx, p)
 		err := c.pull(pulling, p, rank, handle, &wait, watch)
 		dealtAnew := pulling.Err() != nil
@@ -121,8 +121,8 @@ func (c *Conn) workPartition(ctx context.Context, p int, ranks *ranks, handle fu
 				return err
 			}
 		}
-		c.idle.note(p, err)
-		wait.sleep(ctx, again)
+		c.takeOutage.note(p, err)
+		wait.sleep(ctx, reconnected)
 	}
 }
 
@@ -159,7 +159,7 @@ func (c *Conn) pull(ctx context.Context, p, rank int, handle func(*Task), wait *
 			}
 			connection = number
 		}
-		c.idle.note(p, nil)
+		c.takeOutage.note(p, nil)
 		if msg == nil {
 			continue
 		}
@@ -208,7 +208,7 @@ func (c *Conn) hand(ctx context.Context, msg jetstream.Msg, from *consumer, hand
 		c.buryCorrupt(ctx, msg, err)
 		return
 	}
-	from.came(place{t.origin, t.queue})
+	from.came(taskPlace{t.origin, t.queue})
 	handle(t)
 }
 

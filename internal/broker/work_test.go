@@ -61,8 +61,8 @@ func TestAMissingConsumerStopsItsOwnPartitionAlone(t *testing.T) {
 	for i := range keys {
 		publish(t, c, event(key(i), 1))
 	}
-	if lane := w.take(t, 1)[0].lane; !strings.HasPrefix(lane, "rollcall.queue.1.") {
-		t.Errorf("got a task on %s, want one of partition 1", lane)
+	if subject := w.take(t, 1)[0].subject; !strings.HasPrefix(subject, "rollcall.queue.1.") {
+		t.Errorf("got a task on %s, want one of partition 1", subject)
 	}
 	if err := admin.Provision(t.Context(), small); err != nil {
 		t.Fatal(err)
