@@ -30,7 +30,8 @@ const deadHelp = `  enricher dead ls                                    lists th
   enricher dead replay --reason overdue --key CH...   sends some through the pipeline again
   enricher dead rm --reason corrupt --yes             removes some for good
 
-A letter is named by its number, or by the id of its event. All take --json, for programs: one object a line.
+A letter is named by its number, or by the id of its event. Digits alone are a number: write id:17 for the event whose id
+is 17. All take --json, for programs: one object a line.
 Each can be stopped at any moment and run again: no letter is replayed twice. Letters that are named and not there any more are told, with
 exit code 1, and the others are done.
 Log in to NATS as its user "operator".`

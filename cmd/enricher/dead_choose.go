@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -94,7 +95,7 @@ func (f *DeadFilter) broker(now time.Time) broker.DeadFilter {
 
 // DeadChoice says which letters a command is done to: named ones, those of a filter, or all.
 type DeadChoice struct {
-	ID         []string `arg:"" optional:"" name:"letter" help:"The letters, by number or by their events' ids."`
+	ID         []string `arg:"" optional:"" name:"letter" help:"The letters, by number or by their events' ids; digits alone are a number, id:17 is an id."`
 	All        bool     `help:"All letters."`
 	DeadFilter `embed:""`
 }
@@ -184,36 +185,61 @@ func limited(letters iter.Seq2[broker.Buried, error], limit int) iter.Seq2[broke
 	}
 }
 
-// findLetters returns the letters with these numbers or ids, in the order in which they were buried, and which are not there. An id may be that of several.
-func findLetters(ctx context.Context, conn *broker.Conn, ids []string) (letters []broker.Buried, absent []string, err error) {
+// findLetters returns the letters that names name, in the order in which they were buried, and the names of those that are not there. An id may be that
+// of several.
+func findLetters(ctx context.Context, conn *broker.Conn, names []string) (letters []broker.Buried, absent []string, err error) {
 	found := map[uint64]broker.Buried{}
 	missing := map[string]bool{}
-	for _, id := range ids {
-		seq, err := strconv.ParseUint(id, 10, 64)
-		if err != nil {
-			missing[id] = true // until the stream is read
+	ids := map[string]string{} // to the names that were given for them
+	for _, name := range names {
+		if !isNumber(name) {
+			ids[strings.TrimPrefix(name, "id:")] = name
 			continue
 		}
-		b, err := conn.DeadLetter(ctx, seq)
+		b, err := letterNumber(ctx, conn, name)
 		switch {
 		case errors.Is(err, broker.ErrNoLetter):
-			missing[id] = true
+			missing[name] = true
 		case err != nil:
 			return nil, nil, err
 		default:
-			found[seq] = b
+			found[b.Sequence] = b
 		}
 	}
-	if len(missing) > 0 {
-		for b, err := range conn.DeadLetters(ctx, broker.DeadFilter{IDs: sorted(missing)}) {
-			if err != nil {
-				return nil, nil, err
-			}
-			found[b.Sequence] = b
-			delete(missing, b.Letter.ID)
-		}
+	if err := findIDs(ctx, conn, ids, found); err != nil {
+		return nil, nil, err
+	}
+	for _, name := range ids {
+		missing[name] = true
 	}
 	return inOrder(found), sorted(missing), nil
+}
+
+// isNumber reports whether name is a letter's number, not an event's id: digits alone. An id that is made of digits is told apart by
+// "id:" in front of it.
+func isNumber(name string) bool { return strings.Trim(name, "0123456789") == "" }
+
+func letterNumber(ctx context.Context, conn *broker.Conn, number string) (broker.Buried, error) {
+	seq, err := strconv.ParseUint(number, 10, 64)
+	if err != nil || seq == 0 {
+		return broker.Buried{}, broker.ErrNoLetter // no letter has such a number
+	}
+	return conn.DeadLetter(ctx, seq)
+}
+
+// findIDs moves what it finds from ids to found.
+func findIDs(ctx context.Context, conn *broker.Conn, ids map[string]string, found map[uint64]broker.Buried) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	for b, err := range conn.DeadLetters(ctx, broker.DeadFilter{IDs: slices.Collect(maps.Keys(ids))}) {
+		if err != nil {
+			return err
+		}
+		found[b.Sequence] = b
+		delete(ids, b.Letter.ID)
+	}
+	return nil
 }
 
 func sorted(set map[string]bool) []string {

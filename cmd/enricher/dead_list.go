@@ -108,7 +108,7 @@ func canOrNot(can bool) string {
 // deadShow are the settings of "dead show".
 type deadShow struct {
 	DeadAccess `embed:""`
-	ID         string `arg:"" name:"letter" help:"The letter, by its number or by its event's id."`
+	ID         string `arg:"" name:"letter" help:"The letter, by its number or by its event's id; digits alone are a number, id:17 is an id."`
 }
 
 func (s *deadShow) run(ctx context.Context, conn *broker.Conn, con console) error {

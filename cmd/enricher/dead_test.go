@@ -94,6 +94,24 @@ func TestDeadLettersInATableAndWhole(t *testing.T) {
 	}
 }
 
+// An event's id may be a number too. What is meant never depends on which letters there are.
+func TestDigitsAloneAreALettersNumber(t *testing.T) {
+	w := newWorld(t)
+	first, second := message(1, 1), message(2, 1)
+	first.ID, second.ID = "2", "77"
+	w.bury(letterOf(first, events.ReasonNotFound), letterOf(second, events.ReasonNotFound))
+	for name, want := range map[string]string{"1": `"id":"2"`, "2": `"id":"77"`, "id:2": `"id":"2"`, "id:77": `"id":"77"`} {
+		if out := w.dead(process.OK, "show", name, "--json"); !strings.Contains(out, want) {
+			t.Errorf("show %s: got %q, want %s in it", name, out, want)
+		}
+	}
+	for _, name := range []string{"77", "0", "99999999999999999999999", "id:1"} {
+		if out := w.dead(process.Failed, "show", name); !strings.Contains(out, "no dead letter "+name) {
+			t.Errorf("show %s: got %q, want that there is none", name, out)
+		}
+	}
+}
+
 func TestDeadLettersAsJSON(t *testing.T) {
 	w := newWorld(t)
 	w.bury(letterOf(message(1, 1), events.ReasonNotFound), unparseable("secret"))
