@@ -21,7 +21,7 @@ type deadReplay struct {
 const replayHelp = `Each letter's event is stored in the raw stream again, under a new id and with the first one as its replay_of, and the letter is removed.
 It comes out enriched now: after what followed it in its conversation. One that dies again is a new letter.
 
-Letters that hold no event, or not a complete one, cannot be replayed: they are told and stay. Letters with the reason foreign_account
+Letters that hold no event, or not a complete one, cannot be replayed: they are reported and kept. Letters with the reason foreign_account
 are only replayed when they are named, or with --reason foreign_account: the key that signed them was not the account's.
 
 It can be stopped at any moment and run again: of letters that are named, those that are left are replayed, the others are told, and

@@ -64,8 +64,8 @@ type enrichment struct {
 	ProbeEvery  time.Duration `group:"enrichment" default:"30s" help:"How often an account whose credentials Twilio refuses is tried again. Changed credentials are tried at once."`
 	MaxRate     float64       `group:"enrichment" default:"0" help:"Requests a second to Twilio that each account may make on average, of all enrichers together, such as 20 or 0.5; 0 is no limit. Each enricher takes an even part. Each page of a list counts; a list that was begun is read to its end, and later calls make up for it."`
 	MaxRoster   time.Duration `name:"max-roster-age" group:"enrichment" default:"0s" help:"For messages, deliveries and communications: how old a roster that was already fetched may be, counted back from the event's arrival. 0s: none is reused."`
-	AuditAfter  time.Duration `group:"enrichment" default:"2m" help:"An event that is stored and neither waits for an enricher nor has an outcome becomes a dead letter (reason missed), once later events have had theirs for this long. At least 30s; 0s: nobody looks."`
-	StopTimeout time.Duration `group:"enrichment" default:"20s" help:"How long calls under way may take when stopping. Whatever stops this process must allow it more than that."`
+	AuditAfter  time.Duration `group:"enrichment" default:"2m" help:"An event that is stored and neither waits for an enricher nor has an outcome becomes a dead letter (reason missed), once later events have had theirs for this long. At least 30s; 0s turns the audit off."`
+	StopTimeout time.Duration `group:"enrichment" default:"20s" help:"How long calls under way may take when stopping. Set the stop timeout of systemd, Docker or Kubernetes higher."`
 }
 
 // Check implements settings.Checker.
@@ -113,7 +113,7 @@ type streams struct {
 	EnrichedAge time.Duration `group:"streams" placeholder:"DURATION" help:"How long enriched events are kept, at least ROLLCALL_RAW_AGE. Unless given, the longer of 168h and that."`
 	DeadAge     time.Duration `group:"streams" default:"720h" help:"How long dead letters are kept."`
 	Duplicates  time.Duration `name:"duplicate-window" group:"streams" placeholder:"DURATION" help:"How long an event's id is remembered, at most ROLLCALL_RAW_AGE and ROLLCALL_DEAD_AGE. Unless given, the shortest of 4h15m and these. Event Streams tries again for 4 h."`
-	AckWait     time.Duration `group:"streams" default:"30s" help:"How long after an enricher's last sign of life its events go to another."`
+	AckWait     time.Duration `group:"streams" default:"30s" help:"How long an enricher may be silent before its events are redelivered."`
 
 	MaxAckPending int `group:"streams" default:"2000" help:"Events of each partition that may be under way, 64 to 100000. If that many wait for an account whose credentials are refused, no others of the partition are delivered. Each takes some 500 bytes of an enricher's memory."`
 }
