@@ -24,6 +24,7 @@ const (
 type fault struct {
 	name       string
 	begin, end func(*trial, part)
+	green      time.Duration // how soon after its end every part is ready
 }
 
 // part is a container that a fault befalls.
@@ -37,6 +38,7 @@ var faults = []fault{
 		"killed",
 		func(r *trial, p part) { r.do("kill", "--signal", "KILL", p.GetContainerID()) },
 		func(r *trial, p part) { r.do("start", p.GetContainerID()) },
+		greenWithin,
 	},
 	{
 		"paused",
@@ -47,6 +49,7 @@ var faults = []fault{
 			r.do("pause", p.GetContainerID())
 		},
 		func(r *trial, p part) { r.do("unpause", p.GetContainerID()) },
+		greenWithin,
 	},
 	{
 		"cut off",
@@ -54,6 +57,9 @@ var faults = []fault{
 		func(r *trial, p part) {
 			r.do("network", "connect", "--alias", p.name, r.back.Name, p.GetContainerID())
 		},
+		// A connection that outlives it carries nothing until TCP next tries: it doubles its waits, so that the one
+		// that has begun may be as long as all before.
+		greenWithin + faultLength,
 	},
 }
 
@@ -103,7 +109,7 @@ func (target target) suffer(t *testing.T, fault fault) {
 	ending := time.Now()
 	fault.end(r, p)
 	ended := time.Now()
-	r.recovered(ended)
+	r.recovered(ended, fault.green)
 	for _, part := range r.parts() {
 		if slices.Contains(target.red, part) {
 			r.checkRed(part, began, ending)

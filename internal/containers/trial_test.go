@@ -19,6 +19,10 @@ import (
 const (
 	// redWithin is how soon a part that cannot do its work says so.
 	redWithin = 5 * time.Second
+	// greenWithin is how soon it says that it can again: as soon, but for an attempt to connect that was under way to where nobody was.
+	greenWithin = redWithin + 2*time.Second
+	// recoveryWithin is how soon after that, or after a long outage of NATS, new events come out.
+	recoveryWithin = 10 * time.Second
 	// recoveryTimeout bounds what a test waits for when a fault is over.
 	recoveryTimeout = 90 * time.Second
 )
@@ -120,9 +124,10 @@ func (r *trial) checkGreen(part string, began, ended time.Time) {
 	}
 }
 
-// recovered waits until every part is ready and what is said first after the fault comes out. Those who spoke during the
-// fault have all that waited before them, and how long that takes is a matter of speed.
-func (r *trial) recovered(ended time.Time) {
+// recovered waits until every part is ready, which must be within a time of the fault's end, and what is said first after the fault comes
+// out, within recoveryWithin of that. Those who spoke during the fault have all that waited before them, and how long that takes is a matter
+// of speed.
+func (r *trial) recovered(ended time.Time, within time.Duration) {
 	r.t.Helper()
 	newcomer := r.crowd.begin()
 	for _, part := range r.parts() {
@@ -132,9 +137,16 @@ func (r *trial) recovered(ended time.Time) {
 			return found
 		})
 		r.note("%s green after %s", part, seconds(after))
+		if after > within {
+			r.t.Errorf("%s was ready %s after the fault, want it within %s", part, seconds(after), within)
+		}
 	}
+	green := time.Now()
 	r.must("new events come out", func() bool { return r.judge.hasEnriched(newcomer) })
 	r.note("new events out after %s", seconds(time.Since(ended)))
+	if took := time.Since(green); took > recoveryWithin {
+		r.t.Errorf("new events were out %s after every part was ready, want it within %s", seconds(took), recoveryWithin)
+	}
 }
 
 // conclude ends the webhooks, waits until all is out, stops what could still store something, and judges. answers
