@@ -8,114 +8,91 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/nats-io/nats-server/v2/server"
+	"time"
 
 	"github.com/rollcall-events/rollcall/internal/freeport"
 )
 
-// cluster is one or more NATS servers that can be stopped and started again, each on its own store and ports.
+// cluster is one or more NATS servers, each a process of its own that can be killed, stopped and started again on its store and ports.
 type cluster struct {
-	t    testing.TB
-	opts []*server.Options
-
-	mu      sync.Mutex
-	servers []*server.Server // nil while stopped
+	t       testing.TB
+	servers []*natsServer
 }
 
 func startCluster(tb testing.TB, n int) *cluster {
 	tb.Helper()
-	peers := make([]int, n)
-	var routes []string
+	peers := make([]string, n)
 	for i := range peers {
-		peers[i] = freeport.New(tb)
-		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", peers[i]))
+		peers[i] = freeport.Address(tb)
 	}
-	c := &cluster{t: tb, servers: make([]*server.Server, n)}
+	transport := &http.Transport{}
+	asks := &http.Client{Transport: transport, Timeout: 2 * time.Second}
+	c := &cluster{t: tb}
 	for i := range n {
-		o := &server.Options{
-			ServerName: fmt.Sprintf("n%d", i), Host: "127.0.0.1", Port: freeport.New(tb),
-			JetStream: true, StoreDir: tb.TempDir(), MaxPayload: 8 << 20, NoSigs: true, NoLog: true,
+		s := &natsServer{
+			t: tb, name: fmt.Sprintf("n%d", i), clients: freeport.Address(tb), monitor: freeport.Address(tb), dir: tb.TempDir(), asks: asks,
 		}
-		if n > 1 {
-			// Clients must not learn of ways around the links that they are cut off by.
-			o.Cluster = server.ClusterOpts{Name: "chaos", Host: "127.0.0.1", Port: peers[i], NoAdvertise: true}
-			o.Routes = server.RoutesFromStr(strings.Join(routes, ","))
-		}
-		c.opts = append(c.opts, o)
+		s.configure(peers[i], peers)
+		c.servers = append(c.servers, s)
 	}
-	tb.Cleanup(c.stopAll)
+	tb.Cleanup(func() {
+		c.killAll()
+		transport.CloseIdleConnections()
+		for _, s := range c.servers {
+			s.showLog()
+		}
+	})
 	c.startAll()
 	return c
 }
 
 func (c *cluster) startAll() {
 	c.t.Helper()
-	for i := range c.opts {
-		c.start(i)
+	for _, s := range c.servers {
+		s.start()
 	}
 	must(c.t, "the cluster is healthy", c.healthy)
 }
 
-func (c *cluster) start(i int) {
-	c.t.Helper()
-	s, err := server.NewServer(c.opts[i].Clone())
-	if err != nil {
-		c.t.Error(err)
-		return
-	}
-	s.Start()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.servers[i] = s
-}
-
-func (c *cluster) stop(i int) {
-	c.mu.Lock()
-	s := c.servers[i]
-	c.servers[i] = nil
-	c.mu.Unlock()
-	if s != nil {
-		s.Shutdown()
-		s.WaitForShutdown()
-	}
-}
-
-// stopAll stops all at once, as a power cut does.
-func (c *cluster) stopAll() {
+// killAll kills all at once. What they have written, if not to the disk, outlives them: it is no power cut.
+func (c *cluster) killAll() {
 	var all sync.WaitGroup
-	for i := range c.opts {
-		all.Go(func() { c.stop(i) })
+	for _, s := range c.servers {
+		all.Go(s.kill)
 	}
 	all.Wait()
 }
 
-func (c *cluster) running() []*server.Server {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(c.servers), func(s *server.Server) bool { return s == nil })
-}
-
 // healthy reports whether every server is there and has caught up in every stream and consumer.
 func (c *cluster) healthy() bool {
-	up := c.running()
-	return len(up) == len(c.opts) && !slices.ContainsFunc(up, func(s *server.Server) bool { return s.Healthz(nil).StatusCode != http.StatusOK })
+	return !slices.ContainsFunc(c.servers, func(s *natsServer) bool { return !s.isHealthy() })
 }
 
 // address is where some running server takes clients; "" for none.
 func (c *cluster) address() string {
-	up := c.running()
+	up := slices.DeleteFunc(slices.Clone(c.servers), func(s *natsServer) bool { return !s.isRunning() })
 	if len(up) == 0 {
 		return ""
 	}
-	return up[rand.IntN(len(up))].Addr().String()
+	return up[rand.IntN(len(up))].clients
 }
 
-const account = "$G"
+// urls are those of every server.
+func (c *cluster) urls() string {
+	var all []string
+	for _, s := range c.servers {
+		all = append(all, "nats://"+s.clients)
+	}
+	return strings.Join(all, ",")
+}
 
-// leader returns the server that is one by lead, or the first.
-func (c *cluster) leader(lead func(*server.Server) bool) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return max(0, slices.IndexFunc(c.servers, func(s *server.Server) bool { return s != nil && lead(s) }))
+// leader waits until a server says that it leads what, and returns it.
+func (c *cluster) leader(what led) *natsServer {
+	c.t.Helper()
+	i := -1
+	must(c.t, "a server leads "+what.String(), func() bool {
+		i = slices.IndexFunc(c.servers, func(s *natsServer) bool { return s.leads(what) })
+		return i >= 0
+	})
+	return c.servers[i]
 }

@@ -20,6 +20,9 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if config := os.Getenv(serverConfig); config != "" {
+		os.Exit(serve(config))
+	}
 	zerolog.SetGlobalLevel(zerolog.Disabled) // toxiproxy has a logger of its own
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(broker.MayOutlive),
 		// A toxic that ends a connection leaves behind those who were about to hand it something, for ever.

@@ -3,9 +3,7 @@ package chaos
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http/httptest"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -87,11 +85,7 @@ func newRig(tb testing.TB, servers int, topology broker.Topology) *rig {
 // connect connects to every server, so that what is asked is answered as soon as one can.
 func (r *rig) connect() {
 	r.t.Helper()
-	var urls []string
-	for _, o := range r.cluster.opts {
-		urls = append(urls, "nats://"+net.JoinHostPort(o.Host, strconv.Itoa(o.Port)))
-	}
-	nc, err := nats.Connect(strings.Join(urls, ","), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
+	nc, err := nats.Connect(r.cluster.urls(), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -25,7 +26,8 @@ type soakReport struct {
 	sum      sandbox.Verdict
 	rests    []rest // after each slice
 	backlog  int    // the most that QUEUE held
-	rss      int64  // the most resident memory, in bytes
+	rss      int64  // the most resident memory of this process, in bytes
+	servers  int64  // and of those of NATS together
 }
 
 // rest is what the process takes while nothing is under way and no ledger is held.
@@ -38,7 +40,12 @@ func newSoakReport(seed uint64) soakReport {
 	return soakReport{seed: seed, faults: map[string]int{}, sum: sandbox.Verdict{Answers: map[int]int{}}}
 }
 
-func (r *soakReport) fault(name string) { r.faults[name]++ }
+func (r *soakReport) fault(x step) {
+	r.faults[x.name]++
+	for _, b := range x.beside {
+		r.faults[b.name]++
+	}
+}
 
 func (r *soakReport) add(v sandbox.Verdict) {
 	r.slices++
@@ -67,8 +74,8 @@ func (r *soakReport) rest(k *soak) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	now := rest{heap: int64(m.HeapAlloc), goroutines: runtime.NumGoroutine()}
-	for _, o := range k.cluster.opts {
-		now.disk += size(o.StoreDir)
+	for _, n := range k.cluster.servers {
+		now.disk += size(n.store())
 	}
 	for _, p := range k.ingests {
 		now.disk += size(p.dir)
@@ -135,6 +142,7 @@ func (r *soakReport) table(calls int) string {
 	b.WriteString(r.sum.Table(calls))
 	row("most in QUEUE", r.backlog)
 	row("most resident, MB", r.rss>>20)
+	row("  all NATS servers", r.servers>>20)
 	if len(r.rests) > 0 {
 		first, last := r.rests[0], r.rests[len(r.rests)-1]
 		row("heap at rest, MB", fmt.Sprintf("%d after the first slice, %d after the last", first.heap>>20, last.heap>>20))
@@ -178,18 +186,22 @@ func (k *soak) tell(every time.Duration) (stop func()) {
 func (k *soak) progress() string {
 	backlog, enriched, dead := k.messages("ROLLCALL_QUEUE"), k.messages("ROLLCALL_ENRICHED"), k.messages("ROLLCALL_DEAD")
 	k.report.backlog = max(k.report.backlog, backlog)
-	k.report.rss = max(k.report.rss, resident())
+	own, servers := resident("self"), int64(0)
+	for _, n := range k.cluster.servers {
+		servers += resident(strconv.Itoa(n.pid())) // 0 is no process
+	}
+	k.report.rss, k.report.servers = max(k.report.rss, own), max(k.report.servers, servers)
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	answered := k.crowd.answered.Load()
-	return fmt.Sprintf("%6.0fs  %d sent and answered, slice: %d owed; streams hold: %d enriched, %d dead, backlog %d; %.2f API calls per event; heap %d MB, RSS %d MB, %d goroutines",
+	return fmt.Sprintf("%6.0fs  %d sent and answered, slice: %d owed; streams hold: %d enriched, %d dead, backlog %d; %.2f API calls per event; heap %d MB, RSS %d MB and %d MB of NATS, %d goroutines",
 		time.Since(k.began).Seconds(), answered, k.ledger.Load().Owed(), enriched, dead, backlog,
-		float64(k.calls())/float64(max(answered, 1)), m.HeapAlloc>>20, resident()>>20, runtime.NumGoroutine())
+		float64(k.calls())/float64(max(answered, 1)), m.HeapAlloc>>20, own>>20, servers>>20, runtime.NumGoroutine())
 }
 
-// resident is the memory that the process holds, in bytes; 0 where the system does not say.
-func resident() int64 {
-	statm, err := os.ReadFile("/proc/self/statm")
+// resident is the memory that a process holds, in bytes; 0 where the system does not say.
+func resident(pid string) int64 {
+	statm, err := os.ReadFile("/proc/" + pid + "/statm")
 	if err != nil {
 		return 0
 	}

@@ -67,7 +67,7 @@ func newSoak(t *testing.T) *soak {
 	t.Logf("seed %d", seed)
 	k := &soak{storm: &storm{random: rand.New(rand.NewPCG(seed, 0))}}
 	k.rig = newRig(t, 3, broker.Topology{
-		Replicas: 3, Partitions: 4, AckWait: ackWait, RawAge: soakAge, EnrichedAge: soakAge, DeadAge: soakAge,
+		Replicas: 3, Partitions: stormPartitions, AckWait: ackWait, RawAge: soakAge, EnrichedAge: soakAge, DeadAge: soakAge,
 	})
 	k.audited = true
 	for range 3 {
@@ -125,13 +125,13 @@ func (k *soak) begin() {
 
 // faults does one fault after the other until end, with pauses of up to 20 s.
 func (k *soak) faults(end time.Time) {
-	all := faultsOfStorm()
 	for k.idle(time.Duration(k.random.Int64N(int64(20*time.Second))), end) {
-		f := all[k.random.IntN(len(all))]
+		all := stepsOfStorm(k.random)
+		step := all[k.random.IntN(len(all))]
 		at := time.Now()
-		f.do(k.storm)
-		k.report.fault(f.name)
-		k.t.Logf("%6.0fs  %s (%.1fs)", time.Since(k.began).Seconds(), f.name, time.Since(at).Seconds())
+		k.suffer(step)
+		k.report.fault(step)
+		k.t.Logf("%6.0fs  %s (%.1fs)", time.Since(k.began).Seconds(), step, time.Since(at).Seconds())
 	}
 }
 

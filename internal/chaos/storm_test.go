@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-
 	"github.com/rollcall-events/rollcall/internal/broker"
 	"github.com/rollcall-events/rollcall/internal/sandbox"
 )
@@ -18,105 +16,7 @@ type storm struct {
 	crowd     *crowd
 	enrichers []*enricher
 	ingests   []*ingestProcess
-	random    *rand.Rand
-}
-
-// fault is something that goes wrong, and right again, while webhooks come in. It ends when all is whole again.
-type fault struct {
-	name string
-	do   func(*storm)
-}
-
-func faultsOfStorm() []fault {
-	leader := func(name string, lead func(*server.Server) bool) fault {
-		return fault{"the server that leads " + name + " goes", func(s *storm) { s.bounce(s.cluster.leader(lead)) }}
-	}
-	all := []fault{
-		{"an enricher is killed", func(s *storm) { s.replace((*enricher).kill) }},
-		{"an enricher stops and starts", func(s *storm) { s.replace(func(e *enricher) { e.end() }) }},
-		{"an enricher loses its connection", func(s *storm) { e := s.anEnricher(); e.link.cut(); e.link.mend() }},
-		{"an enricher's connection freezes and wakes late", (*storm).freezeLink},
-		{"an enricher freezes and wakes late", (*storm).freezeTasks},
-		{"an ingest is killed", func(s *storm) { p := s.anIngest(); p.kill(); p.restart() }},
-		{"an ingest stops and starts", func(s *storm) { p := s.anIngest(); p.stop(); p.restart() }},
-		{"an ingest is cut off from NATS", (*storm).cutOff},
-		{"a server goes", func(s *storm) { s.bounce(s.random.IntN(len(s.cluster.opts))) }},
-		{"every server goes at once", (*storm).blackout},
-		{"Twilio is out", (*storm).outage},
-		leader("the cluster", (*server.Server).JetStreamIsLeader),
-	}
-	for _, stream := range []string{"ROLLCALL_RAW", "ROLLCALL_QUEUE", "ROLLCALL_ENRICHED", "ROLLCALL_DEAD"} {
-		all = append(all, leader(stream, func(n *server.Server) bool { return n.JetStreamIsStreamLeader(account, stream) }))
-	}
-	for p := range 2 {
-		consumer := fmt.Sprintf("enricher-%d", p)
-		all = append(all, leader("consumer "+consumer, func(n *server.Server) bool { return n.JetStreamIsConsumerLeader(account, "ROLLCALL_QUEUE", consumer) }))
-	}
-	return all
-}
-
-func (s *storm) anEnricher() *enricher    { return s.enrichers[s.random.IntN(len(s.enrichers))] }
-func (s *storm) anIngest() *ingestProcess { return s.ingests[s.random.IntN(len(s.ingests))] }
-
-// replace ends one enricher and starts it again.
-func (s *storm) replace(end func(*enricher)) {
-	i := s.random.IntN(len(s.enrichers))
-	end(s.enrichers[i])
-	s.enrichers[i] = s.startEnricher(s.t, s.enrichers[i].link, nil)
-}
-
-// bounce stops a server and starts it again on its store.
-func (s *storm) bounce(i int) {
-	s.cluster.stop(i)
-	s.flow()
-	s.cluster.start(i)
-	must(s.t, "the cluster is healthy again", s.cluster.healthy)
-}
-
-// blackout leaves no server, for a while in which every webhook goes to an outbox.
-func (s *storm) blackout() {
-	s.cluster.stopAll()
-	s.flow()
-	s.cluster.startAll()
-}
-
-func (s *storm) freezeLink() {
-	e := s.anEnricher()
-	e.link.freeze()
-	defer e.link.thaw()
-	s.outlast(s.ackWait)
-}
-
-func (s *storm) freezeTasks() {
-	e := s.anEnricher()
-	e.gate.close()
-	defer e.gate.open()
-	s.outlast(s.ackWait)
-}
-
-func (s *storm) cutOff() {
-	p := s.anIngest()
-	p.link.cut()
-	defer p.link.mend()
-	s.flow()
-}
-
-func (s *storm) outage() {
-	s.weather.out.Store(true)
-	defer s.weather.out.Store(false)
-	s.flow()
-}
-
-// outlast lets somewhat more than d pass: the fault is its length.
-func (s *storm) outlast(d time.Duration) {
-	end := time.Now().Add(d + d/3)
-	_ = eventually(2*d, func() bool { return time.Now().After(end) })
-}
-
-// flow waits until some more webhooks are answered, if that is possible in the state that things are in.
-func (s *storm) flow() {
-	target := s.crowd.answered.Load() + 50
-	_ = eventually(4*time.Second, func() bool { return s.crowd.answered.Load() >= target })
+	random    *rand.Rand // of the plan
 }
 
 // stormAckWait is longer than ackWait, since each of the thousands of tasks that wait in a storm is extended three times in it. The same
@@ -148,7 +48,7 @@ func weathered(t *testing.T, n, rounds int) {
 	t.Logf("seed %d", seed)
 	began := time.Now()
 	s := &storm{random: rand.New(rand.NewPCG(seed, 0))}
-	s.rig = newRig(t, 3, broker.Topology{Replicas: 3, Partitions: 4, AckWait: stormAckWait})
+	s.rig = newRig(t, 3, broker.Topology{Replicas: 3, Partitions: stormPartitions, AckWait: stormAckWait})
 	s.audited = true
 	for range 3 {
 		s.enrichers = append(s.enrichers, s.startEnricher(t, newLink(t, s.cluster.address), nil))
@@ -162,23 +62,8 @@ func weathered(t *testing.T, n, rounds int) {
 
 	all := talks(n)
 	done := s.crowd.begin(all)
-	var plan []fault
-	for range rounds {
-		round := faultsOfStorm()
-		s.random.Shuffle(len(round), func(i, j int) { round[i], round[j] = round[j], round[i] })
-		plan = append(plan, round...)
-	}
-	share := total(all)/len(plan) + 1
-	for i, f := range plan {
-		s.crowd.let(share)
-		must(t, "webhooks are answered", func() bool { return s.crowd.answered.Load() >= int64(i*share+share/4) })
-		at := time.Now()
-		f.do(s)
-		t.Logf("%6.1fs  %6d answered  %s (%.1fs); %s", time.Since(began).Seconds(), s.crowd.answered.Load(), f.name, time.Since(at).Seconds(), s.state())
-		if t.Failed() {
-			return
-		}
-	}
+	plan := planned(s.random, rounds)
+	s.endure(plan, total(all)/len(plan)+1, began)
 	if !eventually(2*time.Minute, func() bool { return isClosed(done) }) {
 		t.Fatalf("seed %d: %d of %d webhooks were answered; %s", seed, s.crowd.answered.Load(), total(all), s.state())
 	}
@@ -200,6 +85,24 @@ func weathered(t *testing.T, n, rounds int) {
 	s.checkMissed(v, fmt.Sprintf("seed %d", seed))
 	if want := total(all); v.Owed != want {
 		t.Errorf("seed %d: got %d events answered 2xx, want all %d", seed, v.Owed, want)
+	}
+}
+
+// endure goes through a plan, and lets a share of the webhooks be sent at each of its steps.
+func (s *storm) endure(plan []step, share int, began time.Time) {
+	s.t.Helper()
+	for i, step := range plan {
+		s.crowd.let(share)
+		if !eventually(patience, func() bool { return s.crowd.answered.Load() >= int64(i*share+share/4) }) {
+			s.t.Fatalf("got %d webhooks answered, want %d; %s", s.crowd.answered.Load(), i*share+share/4, s.state())
+		}
+		at := time.Now()
+		s.suffer(step)
+		s.t.Logf("%6.1fs  %6d answered  %s (%.1fs); %s",
+			time.Since(began).Seconds(), s.crowd.answered.Load(), step, time.Since(at).Seconds(), s.state())
+		if s.t.Failed() {
+			s.t.FailNow()
+		}
 	}
 }
 
