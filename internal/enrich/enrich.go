@@ -197,7 +197,7 @@ func (p *Pipeline) drain() chan struct{} {
 	return drained
 }
 
-// How often the tasks are searched for those to be extended: looksPerHold times within the shortest lease, and at least every extendMost.
+// How often the tasks are searched for those to be extended: looksPerLease times within the shortest lease, and at least every extendMost.
 const (
 	looksPerLease = 6
 	extendMost    = 5 * time.Second
