@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -26,7 +27,7 @@ type DeadFilter struct {
 	Key      string   `placeholder:"ID" help:"Only letters of this conversation; of this Flex channel, user or account, for events that have no conversation."`
 	Since    string   `placeholder:"WHEN" help:"Only letters buried since then: a time (2026-01-02T15:04:05Z), a day (2026-01-02, UTC), or how long ago (90m)."`
 	Until    string   `placeholder:"WHEN" help:"Only letters buried before then."`
-	Limit    int      `placeholder:"N" help:"At most so many letters, the oldest."`
+	Limit    *int     `placeholder:"N" help:"At most so many letters, the oldest."`
 }
 
 var (
@@ -50,11 +51,14 @@ func (f *DeadFilter) Check() (ps settings.Problems) {
 	if f.Key != "" && !keyToken.MatchString(f.Key) {
 		ps.Add("--key", "is not a key", "give one as ls shows it, such as CH...")
 	}
-	if f.Limit < 0 {
-		ps.Add("--limit", "is negative", "give a number of letters")
+	if f.Limit != nil && *f.Limit < 1 { // 0 must not be all of them
+		ps.Add("--limit", "is no number of letters", "give 1 or more, or leave it away")
 	}
 	checkWhen(&ps, "--since", f.Since)
 	checkWhen(&ps, "--until", f.Until)
+	if between := f.broker(time.Now()); !between.Before.IsZero() && !between.Since.Before(between.Before) {
+		ps.Add("--until", "is not after --since", "give a later time")
+	}
 	return ps
 }
 
@@ -83,6 +87,14 @@ func (f *DeadFilter) given() bool {
 	return len(f.Reason) > 0 || cmp.Or(f.API, f.Resource, f.Key, f.Since, f.Until) != ""
 }
 
+// most is how many letters there may be; 0 is all.
+func (f *DeadFilter) most() int {
+	if f.Limit == nil {
+		return 0
+	}
+	return *f.Limit
+}
+
 func (f *DeadFilter) broker(now time.Time) broker.DeadFilter {
 	since, _ := parseWhen(f.Since, now) // Check has read them
 	until, _ := parseWhen(f.Until, now)
@@ -104,7 +116,7 @@ type DeadChoice struct {
 func (c *DeadChoice) Check() settings.Problems {
 	ps := c.DeadFilter.Check()
 	switch {
-	case len(c.ID) > 0 && (c.given() || c.All || c.Limit > 0):
+	case len(c.ID) > 0 && (c.given() || c.All || c.Limit != nil):
 		ps.Add("--all", "or a filter is given together with letters", "give either letters or filters")
 	case len(c.ID) == 0 && !c.given() && !c.All:
 		ps.Add("--all", "is not given, nor letters or a filter", "say which letters are meant")
@@ -125,7 +137,7 @@ type chosen struct {
 // some are missing, as when the same command was interrupted before, the others are chosen, and absent tells of those.
 func (c *DeadChoice) choose(ctx context.Context, conn *broker.Conn) (chosen, error) {
 	if len(c.ID) == 0 {
-		return chosen{conn: conn, filter: c.broker(time.Now()), limit: c.Limit}, nil
+		return chosen{conn: conn, filter: c.broker(time.Now()), limit: c.most()}, nil
 	}
 	named, missing, err := findLetters(ctx, conn, c.ID)
 	letters := chosen{named: named, missing: missing}
@@ -140,7 +152,16 @@ func (c *chosen) absent() error {
 	if len(c.missing) == 0 {
 		return nil
 	}
-	return fmt.Errorf("there is no dead letter %s: it may have been replayed or removed already", strings.Join(c.missing, ", "))
+	return fmt.Errorf("there is no dead letter %s: it may have been replayed or removed already", some(c.missing))
+}
+
+// some names the first of them, and how many more there are.
+func some(ids []string) string {
+	const most = 10
+	if len(ids) <= most {
+		return strings.Join(ids, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(ids[:most], ", "), len(ids)-most)
 }
 
 func (c *chosen) letters(ctx context.Context) iter.Seq2[broker.Buried, error] {
@@ -242,13 +263,23 @@ func findIDs(ctx context.Context, conn *broker.Conn, ids map[string]string, foun
 	return nil
 }
 
+// sorted returns what is in set: first the numbers, by their value.
 func sorted(set map[string]bool) []string {
-	var all []string
-	for s := range set {
-		all = append(all, s)
+	return slices.SortedFunc(maps.Keys(set), func(a, b string) int {
+		if n, m := number(a), number(b); n != m {
+			return cmp.Compare(n, m)
+		}
+		return cmp.Compare(a, b)
+	})
+}
+
+// number is the number of a letter; the highest for what is none.
+func number(id string) uint64 {
+	n, err := strconv.ParseUint(id, 10, 64)
+	if err != nil {
+		return math.MaxUint64
 	}
-	slices.Sort(all)
-	return all
+	return n
 }
 
 func inOrder(found map[uint64]broker.Buried) []broker.Buried {

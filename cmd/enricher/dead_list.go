@@ -20,7 +20,7 @@ type deadList struct {
 }
 
 func (l *deadList) run(ctx context.Context, conn *broker.Conn, con console) error {
-	c := chosen{conn: conn, filter: l.broker(time.Now()), limit: l.Limit}
+	c := chosen{conn: conn, filter: l.broker(time.Now()), limit: l.most()}
 	if l.JSON {
 		return stopped(ctx, listJSON(ctx, &c, con.out))
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -89,8 +90,10 @@ func TestDeadLettersInATableAndWhole(t *testing.T) {
 	if out := w.dead(process.OK, "show", "1", "--json"); len(lines(out)) != 1 || !json.Valid([]byte(out)) {
 		t.Errorf("got %q, want one line of JSON", out)
 	}
-	if out := w.dead(process.Failed, "show", "99"); !strings.Contains(out, "no dead letter 99") {
-		t.Errorf("got %q, want that there is none", out)
+	for _, id := range []string{"99", "0"} {
+		if out := w.dead(process.Failed, "show", id); !strings.Contains(out, "no dead letter "+id) {
+			t.Errorf("got %q, want that there is none", out)
+		}
 	}
 }
 
@@ -170,7 +173,9 @@ func TestWrongQuestionsAboutDeadLetters(t *testing.T) {
 		"ls --resource *":           "--resource is not a resource",
 		"ls --since yesterday":      "--since is not a time",
 		"ls --until -1h":            "--until",
-		"ls --limit=-1":             "--limit is negative",
+		"ls --limit=-1":             "--limit is no number of letters",
+		"rm --all --limit 0":        "--limit is no number of letters",
+		"ls --since 1h --until 2h":  "--until is not after --since",
 		"replay":                    "say which letters",
 		"rm --limit 3":              "say which letters",
 		"rm 1 --all":                "give either",
@@ -325,6 +330,7 @@ func TestNamedLettersAreDoneWhereSomeAreGone(t *testing.T) {
 	w.dead(process.OK, "replay", "1", "2")
 	for _, step := range []struct{ args, done, missing string }{
 		{"replay 1 2 3", "1 letter replayed", "there is no dead letter 1, 2: "},
+		{"rm --yes " + strings.Join(numbers(7, 120), " "), "nothing was done", "there is no dead letter 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 and 104 more: "},
 		{"replay 1 4 none --json", `"letter":4`, "there is no dead letter 1, none: "},
 		{"rm --yes 4 5", "1 letter removed", "there is no dead letter 4: "},
 		{"rm --yes 1 5", "nothing was done", "there is no dead letter 1, 5: "},
@@ -337,6 +343,14 @@ func TestNamedLettersAreDoneWhereSomeAreGone(t *testing.T) {
 	if out := w.dead(process.OK, "ls", "--json"); len(lines(out)) != 1 || !strings.Contains(out, `"letter":6`) {
 		t.Errorf("got %q left, want letter 6", out)
 	}
+}
+
+// numbers returns those from first to last.
+func numbers(first, last int) (all []string) {
+	for n := first; n <= last; n++ {
+		all = append(all, strconv.Itoa(n))
+	}
+	return all
 }
 
 // What comes while an operator is asked, or once there was found to be nothing, was not meant.
