@@ -66,6 +66,9 @@ func (b Buried) Replay() (events.Event, error) {
 	if _, err := events.EncodeRaw(e); err != nil {
 		return events.Event{}, &NotReplayableError{"its event is not complete", errors.Unwrap(err)}
 	}
+	if b.Letter.Reason == events.ReasonInvalid {
+		return events.Event{}, &NotReplayableError{"the identifiers that were invalid are not in its event, which would come out without them", nil}
+	}
 	return e, nil
 }
 

@@ -216,6 +216,7 @@ func TestWhatIsNotReplayableStays(t *testing.T) {
 	_, c := provisioned(t, small)
 	incomplete := event(key(1), 1)
 	incomplete.Refs.MessageSID = ""
+	without := event(key(4), 4) // an identifier that this kind does not need
 	stripped := letter(event(key(3), 3))
 	stripped.Stripped = true
 	for _, d := range []events.DeadLetter{
@@ -223,6 +224,7 @@ func TestWhatIsNotReplayableStays(t *testing.T) {
 		{Reason: events.ReasonInvalid, FailedAt: time.Now(), Event: &incomplete},
 		letter(event(key(2), 2)),
 		stripped,
+		{Reason: events.ReasonInvalid, FailedAt: time.Now(), Event: &without},
 	} {
 		if err := c.PublishDead(t.Context(), d); err != nil {
 			t.Fatal(err)
@@ -238,13 +240,13 @@ func TestWhatIsNotReplayableStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for seq, want := range map[uint64]string{1: "no event", 2: "message_sid: required", 3: "<nil>", 4: "too large to be kept", 5: "cannot be read"} {
+	for seq, want := range map[uint64]string{1: "no event", 2: "message_sid: required", 3: "<nil>", 4: "too large to be kept", 5: "without them", 6: "cannot be read"} {
 		if !strings.Contains(why[seq], want) {
 			t.Errorf("letter %d: got %q, want %q in it", seq, why[seq], want)
 		}
 	}
-	if left := letters(t, c, DeadFilter{}); len(left) != 4 {
-		t.Errorf("got %d letters left, want the four that cannot be replayed", len(left))
+	if left := letters(t, c, DeadFilter{}); len(left) != 5 {
+		t.Errorf("got %d letters left, want the five that cannot be replayed", len(left))
 	}
 }
 
