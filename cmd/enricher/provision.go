@@ -68,6 +68,7 @@ func (s *streams) describe() string {
 // declare declares the streams, again and again until NATS is there or ctx is done. Streams of
 // another shape are an error at once: no waiting changes them.
 func declare(ctx context.Context, conn *broker.Conn, t broker.Topology, log *slog.Logger) error {
+	told := "" // for as long as the reason is the same, the log says it once
 	for wait := provisionFirst; ; wait = min(2*wait, provisionMost) {
 		err := conn.Provision(ctx, t)
 		if err == nil {
@@ -77,7 +78,11 @@ func declare(ctx context.Context, conn *broker.Conn, t broker.Topology, log *slo
 			return err
 		}
 		err = explain(ctx, conn, err)
-		log.WarnContext(ctx, "cannot declare the streams yet, trying again", slog.Any("error", err))
+		level := slog.LevelDebug
+		if err.Error() != told {
+			level, told = slog.LevelWarn, err.Error()
+		}
+		log.Log(ctx, level, "cannot declare the streams yet, trying again", "error", err)
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:

@@ -333,10 +333,12 @@ func TestHeaderFloodsLeaveMemoryFlat(t *testing.T) {
 func TestManySmallHeadersLeaveMemoryFlat(t *testing.T) {
 	const many, most = 128, 128 // connections, and MiB: with 1 MiB for each, DefaultMaxConnections are 1 GiB
 	for name, tt := range map[string]struct {
-		size, status int
+		size   int
+		status []int
 	}{
-		"as many as are taken": {31 << 10, http.StatusRequestTimeout},
-		"more":                 {107 << 10, http.StatusRequestHeaderFieldsTooLarge},
+		"as many as are taken": {31 << 10, []int{http.StatusRequestTimeout}},
+		// Or the 5 s are over that there are for headers: net/http hangs up, or calls what it has a bad request.
+		"more": {107 << 10, []int{http.StatusRequestHeaderFieldsTooLarge, http.StatusBadRequest, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			flood := manyHeaders(tt.size)
@@ -345,7 +347,7 @@ func TestManySmallHeadersLeaveMemoryFlat(t *testing.T) {
 				a.wantAll(t, many, named("flood"), func(w *wire) int {
 					_, _ = io.WriteString(w, head("POST "+hook, form, "eA==", idToken("flood"))+flood+length(100))
 					return w.status()
-				}, tt.status)
+				}, tt.status...)
 			})
 			a.wantServing(t)
 		})

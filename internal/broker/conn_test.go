@@ -224,7 +224,7 @@ func TestProvisionRefusesDrift(t *testing.T) {
 func TestTopologyNamesEveryProblem(t *testing.T) {
 	err := Topology{Partitions: 500, Replicas: 2, RawAge: time.Hour, EnrichedAge: time.Minute, DeadAge: time.Millisecond, Duplicates: 2 * time.Hour, AckWait: 1}.Validate()
 	for _, field := range []string{"Partitions", "Replicas", "EnrichedAge", "DeadAge", "Duplicates", "AckWait"} {
-		if err == nil || !strings.Contains(err.Error(), field+":") {
+		if err == nil || !strings.Contains(err.Error(), field+" ") {
 			t.Errorf("got %v, want it to name %s", err, field)
 		}
 	}

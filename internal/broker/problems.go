@@ -52,6 +52,8 @@ func (t Topology) Problems() []Problem {
 	note(t.Replicas != 1 && t.Replicas != 3 && t.Replicas != 5, "Replicas", "is out of range", "give 1, 3 or 5")
 	note(t.RawAge < time.Second, "RawAge", "is too short", "give at least 1s")
 	note(t.DeadAge < time.Second, "DeadAge", "is too short", "give at least 1s")
+	// What RAW still holds can come into QUEUE again (after a power cut, or when QUEUE is made anew). What ENRICHED
+	// holds then tells that it is done already.
 	note(t.EnrichedAge < t.RawAge, "EnrichedAge", "is shorter than raw events are kept", "give at least as long, or leave it away")
 	note(t.Duplicates < 100*time.Millisecond, "Duplicates", "is too short", "give at least 100ms")
 	note(t.Duplicates > min(t.RawAge, t.DeadAge), "Duplicates", "is longer than raw events or dead letters are kept", "give at most the shorter of the two, or leave it away")

@@ -41,25 +41,12 @@ func (t Topology) withDefaults() Topology {
 	return t
 }
 
-// Validate reports everything that is wrong with t, each problem by the field's name.
+// Validate reports everything that is wrong with t once it has its defaults, each problem by the field's name.
 func (t Topology) Validate() error {
-	t = t.withDefaults()
 	var errs []error
-	check := func(ok bool, problem string) {
-		if !ok {
-			errs = append(errs, errors.New(problem))
-		}
+	for _, p := range t.withDefaults().Problems() {
+		errs = append(errs, errors.New(p.String()))
 	}
-	check(t.Partitions >= 1 && t.Partitions <= 256, "Partitions: must be 1 to 256")
-	check(t.Replicas == 1 || t.Replicas == 3 || t.Replicas == 5, "Replicas: must be 1, 3 or 5")
-	check(t.RawAge >= time.Second, "RawAge: must be at least 1s")
-	check(t.DeadAge >= time.Second, "DeadAge: must be at least 1s")
-	// What RAW still holds can come into QUEUE again (after a power cut, or when QUEUE is made anew). What ENRICHED
-	// holds then tells that it is done already.
-	check(t.EnrichedAge >= t.RawAge, "EnrichedAge: must be at least RawAge")
-	check(t.Duplicates >= 100*time.Millisecond && t.Duplicates <= min(t.RawAge, t.DeadAge), "Duplicates: must be 100ms to RawAge, and at most DeadAge")
-	check(t.AckWait >= 100*time.Millisecond, "AckWait: must be at least 100ms")
-	check(t.MaxAckPending >= 64 && t.MaxAckPending <= 100_000, "MaxAckPending: must be 64 to 100,000")
 	return errors.Join(errs...)
 }
 
