@@ -137,6 +137,6 @@ func (s *streams) Check() (ps settings.Problems) {
 type provisionSettings struct {
 	NATS    settings.NATS `embed:""`
 	Streams streams       `embed:""`
-	Wait    time.Duration `group:"streams" name:"provision-wait" default:"30s" help:"How long to wait for NATS to be there."`
+	Wait    time.Duration `group:"streams" name:"provision-wait" default:"30s" help:"How long enricher provision waits for NATS to be there."`
 	Log     settings.Log  `embed:""`
 }

@@ -46,7 +46,10 @@ func (c *Conn) checkServer(ctx context.Context) error {
 		info, err = c.js.AccountInfo(ctx)
 		return err
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		return fmt.Errorf("NATS has no JetStream for this user: %w: start the server with it, or give it to the user's account", err)
+	case err != nil:
 		return fmt.Errorf("ask NATS for JetStream: %w", err)
 	}
 	if info.API.Level < leastAPILevel {

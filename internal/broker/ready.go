@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -51,9 +52,11 @@ func Unconnected(urls string, err error) error {
 		return fmt.Errorf("%w at %s: correct the user or the password", err, where)
 	case err == nil, errors.Is(err, nats.ErrNoServers): // which says as much, and nothing more
 		return fmt.Errorf("no answer from %s: start the server, or correct NATS_URL", where)
-	default:
+	}
+	if _, network := errors.AsType[net.Error](err); network {
 		return fmt.Errorf("%w from %s: start the server, or correct NATS_URL", err, where)
 	}
+	return fmt.Errorf("%w (%s): correct NATS_URL, or the file to log in with", err, where)
 }
 
 // hosts are those of a list of URLs, without who logs in there.

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 
 	"github.com/rollcall-events/rollcall/events"
 	"github.com/rollcall-events/rollcall/internal/freeport"
@@ -117,6 +119,42 @@ func TestReadySaysThatNATSStoresNothing(t *testing.T) {
 		if err := c.Ready(t.Context()); (err != nil) != step.red || step.red && !strings.Contains(err.Error(), "on rollcall.raw.> (timeout)") {
 			t.Errorf("%s: got %v, want red %v", step.name, err, step.red)
 		}
+	}
+}
+
+func TestUnconnectedSaysWhatToDo(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{nats.ErrNoServers, "no answer from nats.test: start the server, or correct NATS_URL"},
+		{&net.OpError{Op: "dial", Err: errors.New("connection refused")}, "dial: connection refused from nats.test: start the server, or correct NATS_URL"},
+		{nats.ErrAuthorization, "nats: authorization violation at nats.test: correct the user or the password"},
+		{nats.ErrSecureConnWanted, "nats: secure connection not available (nats.test): correct NATS_URL, or the file to log in with"},
+	} {
+		if got := Unconnected("nats://nats.test", tt.err).Error(); !strings.EqualFold(got, tt.want) {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}
+
+func TestProvisionSaysThatThereIsNoJetStream(t *testing.T) {
+	s, err := server.NewServer(&server.Options{DontListen: true, NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(readyTimeout) {
+		t.Fatal("NATS did not become ready")
+	}
+	c, err := (&Embedded{server: s}).Connect(t.Context(), Config{Name: "provisioner", Role: RoleProvisioner})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAtEnd(t, c)
+	if err := c.Provision(t.Context(), small); err == nil || !strings.Contains(err.Error(), "start the server with it") {
+		t.Errorf("Provision without JetStream: got %v, want an error that says what to do", err)
 	}
 }
 
