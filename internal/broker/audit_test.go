@@ -139,7 +139,8 @@ func TestTheAuditFindsTheLastEventOfAKey(t *testing.T) {
 		lose(t, c, lost)
 		w := work(t, c)
 		w.do(t, 2)
-		// Who has been delivered nothing cannot tell it from one that is on its way.
+		eventually(t, "QUEUE is empty", func() bool { return messages(t, c, queueStream) == 0 })
+		// Who has been delivered nothing cannot tell it then from one that is on its way.
 		a := newAudit(dial(t, s, "idle"), 0)
 		eventually(t, "one event is open", func() bool {
 			round(t, a)
