@@ -89,7 +89,7 @@ func (p *parts) run(ctx context.Context, address, opsAddress string) error {
 	serving, stopServing := context.WithCancel(rest)
 	defer stopServing()
 	defer context.AfterFunc(ctx, func() {
-		p.log.InfoContext(ctx, "stopping", slog.Duration("delay", p.stopDelay))
+		p.log.InfoContext(ctx, "stopping", slog.String("delay", p.stopDelay.String()))
 		p.ops.Stopping()
 		select {
 		case <-time.After(p.stopDelay):

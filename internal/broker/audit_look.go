@@ -162,10 +162,9 @@ func (c *Conn) endMissed(ctx context.Context, e events.Event, o origin, cp check
 }
 
 func (c *Conn) missedLetter(e events.Event) events.DeadLetter {
-	return events.DeadLetter{
-		ID: e.ID, Reason: events.ReasonMissed, Detail: "it was stored and came to no enricher", FailedAt: c.now().UTC(),
-		Event: &e, Feed: e.Feed, Account: e.Account,
-	}
+	d := e.Letter(events.ReasonMissed, c.now().UTC())
+	d.Detail = "it was stored and came to no enricher"
+	return d
 }
 
 // endInDead stores the letter of an event that the key's checkpoint is beyond: a burial on the key would take that back.

@@ -83,7 +83,7 @@ func newMetrics(p *Pipeline, reg prometheus.Registerer) (*metrics, error) {
 		callSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "rollcall_enrich_call_duration_seconds",
 			Help:    "How long a call to Twilio took, all its pages.",
-			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 30},
+			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 30, 60, 120},
 		}, []string{"lookup"}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "rollcall_enrich_latency_seconds",

@@ -113,20 +113,12 @@ func (l *lane) missed(err error, o operation) {
 
 // letterFor says why event cannot be enriched.
 func (item *item) letterFor(event *events.Event, reason events.Reason, e *participants.Error) *events.DeadLetter {
-	d := &events.DeadLetter{
-		ID:       event.ID,
-		Reason:   reason,
-		Detail:   detail(reason, e),
-		FailedAt: time.Now().UTC(),
-		Attempts: item.effort().attempts,
-		Event:    event,
-		Feed:     event.Feed,
-		Account:  event.Account,
-	}
+	d := event.Letter(reason, time.Now().UTC())
+	d.Detail, d.Attempts = detail(reason, e), item.effort().attempts
 	if e != nil {
 		d.Problems = e.Problems
 	}
-	return d
+	return &d
 }
 
 // detail is for people. Nothing of it comes from outside but Twilio's status and code, which are numbers.
